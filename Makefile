@@ -1,0 +1,68 @@
+# Two commands are all the set-up there is: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := .run
+LISTEN ?= 127.0.0.1:10123
+
+.PHONY: run test lint bench install clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run              serve the bundled sample week at http://$(LISTEN)/"
+	@echo "make run LOG=FILE     serve your own log"
+	@echo "make test             lint, type check and every test whose parts are installed"
+	@echo "make lint             ruff and mypy only"
+	@echo "make bench            measure speed and memory against grep and mtail"
+	@echo "make install          build .venv with the command in it"
+
+# What is missing on a fresh machine is named with its Debian package, before anything is built.
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) -V). Set PYTHON=python3.x" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+install: $(VENV)/.installed
+
+$(RUN)/mail.log: $(VENV)/.installed
+	@mkdir -p $(RUN)
+	@rm -f $(RUN)/state.sqlite3*
+	$(BIN)/python -m postgrey_exporter.sample > $@
+
+ifdef LOG
+run: $(VENV)/.installed
+	@mkdir -p $(RUN)/own
+	$(BIN)/postgrey-exporter serve --mail-log '$(LOG)' --state $(RUN)/own/state.sqlite3 --web.listen-address $(LISTEN)
+else
+run: $(VENV)/.installed
+	@rm -f $(RUN)/mail.log
+	@$(MAKE) --no-print-directory $(RUN)/mail.log
+	$(BIN)/postgrey-exporter serve --mail-log $(RUN)/mail.log --state $(RUN)/state.sqlite3 \
+	  --whitelist-file postgrey_exporter/sample/whitelist_clients --ignore-file postgrey_exporter/sample/ignore \
+	  --web.listen-address $(LISTEN)
+endif
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest -n 2 --dist worksteal
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python tests/benchmarks/bench.py
+
+clean:
+	rm -rf $(VENV) $(RUN) build dist *.egg-info
