@@ -1,0 +1,65 @@
+"""The command line: the only place that prints, reads the environment and exits."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Final
+
+import click
+
+from postgrey_exporter import __version__
+from postgrey_exporter.errors import PostgreyExporterError
+
+_COMMANDS: Final = {
+    "serve": "Serve the metrics; read on for ever.",
+    "collect": "Read what is new, once, and print the metrics.",
+    "report": "Show who is greylisted, most first.",
+    "check": "Warn about unreviewed senders, as a Nagios or Icinga plugin.",
+    "explain": "Tell which entry of which list covers a client.",
+}
+
+
+class _Commands(click.Group):
+    """Loads a command's module when it is called: a report should not wait for a web server's imports."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"postgrey_exporter.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", prog_name="postgrey-exporter")
+def root() -> None:
+    """Tell which senders greylisting delays for no gain, from postgrey's log."""
+
+
+def main() -> None:
+    """Run the command line; errors that the operator can mend are one line, and exit with 2."""
+    try:
+        status = root.main(prog_name="postgrey-exporter", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        status = stop.exit_code
+    except click.ClickException as error:
+        click.echo(f"postgrey-exporter: {error.format_message()}", err=True)
+        status = 2
+    except PostgreyExporterError as error:
+        click.echo(f"postgrey-exporter: {error}", err=True)
+        status = 2
+    except BrokenPipeError:
+        # The reader has seen enough; closing standard output again would raise once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except (KeyboardInterrupt, click.Abort):
+        status = 130
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,84 @@
+"""How the parts are put together for the commands that read into the state."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from postgrey_exporter import logs
+from postgrey_exporter.ingest import Ingest
+from postgrey_exporter.lists import ListFiles
+from postgrey_exporter.parser import Parser
+from postgrey_exporter.settings import default_state, list_paths
+from postgrey_exporter.snapshot import StateReader
+from postgrey_exporter.sources.file import FileSource
+from postgrey_exporter.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import tzinfo
+    from pathlib import Path
+    from typing import Any
+
+    from postgrey_exporter.window import Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingSettings:
+    """The options of every command that reads logs into the state."""
+
+    mail_logs: Sequence[Path]
+    timezone: tzinfo | None
+    syslog_tag: str
+    state: Path | None
+    window: Window
+    max_domains: int
+    whitelist_files: Sequence[Path]
+    ignore_files: Sequence[Path]
+    log_level: str
+    log_format: Any
+
+
+@contextmanager
+def reading(settings: ReadingSettings) -> Iterator[tuple[Ingest, StateReader]]:
+    """Open the state and the logs, and close them in the end. Raises `PostgreyExporterError`."""
+    logs.set_up(settings.log_level, settings.log_format)
+    if not settings.mail_logs:
+        raise click.UsageError("name the log that postgrey writes to with --mail-log")
+    lists = open_lists(settings.whitelist_files, settings.ignore_files)
+    path = settings.state or default_state(os.environ)
+    store = Store(path, window=settings.window, max_domains=settings.max_domains)
+    try:
+        sources = [FileSource(log, settings.window.seconds) for log in distinct(settings.mail_logs)]
+        ingest = Ingest(store, sources, Parser(settings.syslog_tag, settings.timezone), lists)
+        reader = StateReader(path, max_domains=settings.max_domains)
+        try:
+            yield ingest, reader
+        finally:
+            reader.close()
+            ingest.close()
+    finally:
+        store.close()
+
+
+def open_lists(whitelist_files: Sequence[Path], ignore_files: Sequence[Path]) -> ListFiles:
+    """Return the lists that were named, or those of the system."""
+    paths = list_paths(whitelist_files, ignore_files)
+    return ListFiles(paths.whitelist, paths.ignore, optional=paths.optional)
+
+
+def distinct(paths: Sequence[Path]) -> list[Path]:
+    """Return the paths without those that name the same file again, in their order."""
+    seen: set[object] = set()
+    kept: list[Path] = []
+    for path in paths:
+        absolute = path.absolute()
+        real = absolute.resolve()
+        if real not in seen:
+            seen.add(real)
+            kept.append(absolute)
+    return kept

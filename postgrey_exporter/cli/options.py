@@ -1,0 +1,185 @@
+"""Every option, written once. Each is an environment variable too: ``POSTGREY_EXPORTER_`` and its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import click
+
+from postgrey_exporter import logs
+from postgrey_exporter.parser import DEFAULT_TAG
+from postgrey_exporter.settings import DEFAULT_THRESHOLD, parse_duration, parse_zone
+from postgrey_exporter.window import HOUR, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.decorators import FC
+
+_FILE = click.Path(path_type=Path)
+
+
+def variable(option: str) -> str:
+    """Return the environment variable of an option: ``--mail-log`` is ``POSTGREY_EXPORTER_MAIL_LOG``."""
+    return "POSTGREY_EXPORTER_" + option.removeprefix("--").replace("-", "_").replace(".", "_").upper()
+
+
+class _Parsed(click.ParamType[Any]):
+    """A value that a function of ours parses; its `ValueError` is the error message."""
+
+    name = "value"
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _window(text: str) -> Window:
+    seconds = parse_duration(text)
+    if seconds < HOUR or seconds % HOUR:
+        raise ValueError(f"{text!r} is no window; it has to be full hours, at least one, like 7d or 36h")
+    return Window(seconds // HOUR)
+
+
+def _tag(text: str) -> str:
+    if not text or not text.isascii() or any(character.isspace() or character in "[]:" for character in text):
+        raise ValueError(f"{text!r} is no syslog tag; it has no blanks, colons or brackets")
+    return text
+
+
+class ListenAddressType(click.ParamType[Any]):
+    """``HOST:PORT``, ``[IPV6]:PORT`` or ``:PORT``."""
+
+    name = "host:port"
+    _ports: ClassVar = range(65536)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a `ListenAddress`."""
+        from postgrey_exporter.web.server import ListenAddress  # noqa: PLC0415 - not needed to print a report
+
+        host, colon, port = str(value).rpartition(":")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        elif ":" in host:
+            colon = ""
+        if not colon or not port.isdecimal() or int(port) not in self._ports:
+            self.fail(f"{value!r} is no address; write HOST:PORT, [IPV6]:PORT or :PORT", param, ctx)
+        return ListenAddress(host, int(port))
+
+
+def _option(name: str, *names: str, **attributes: Any) -> Callable[[FC], FC]:
+    return click.option(name, *names, envvar=variable(name), show_envvar=False, **attributes)
+
+
+def _together(*decorators: Callable[[FC], FC]) -> Callable[[FC], FC]:
+    def decorate(function: FC) -> FC:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+mail_log = _option(
+    "--mail-log", "mail_logs", type=_FILE, multiple=True, help="Log that postgrey writes to; may be given again."
+)
+timezone = _option(
+    "--timezone",
+    type=_Parsed("name", parse_zone),
+    help="Zone of time stamps that name none.  [default: the system's]",
+)
+syslog_tag = _option(
+    "--syslog-tag", type=_Parsed("tag", _tag), default=DEFAULT_TAG, show_default=True, help="Tag postgrey logs under."
+)
+state = _option("--state", type=_FILE, help="State file.  [default: in $STATE_DIRECTORY or the XDG state folder]")
+window = _option(
+    "--window",
+    type=_Parsed("duration", _window),
+    default="7d",
+    show_default=True,
+    help="How far back greylisted attempts count.",
+)
+threshold = _option(
+    "--threshold",
+    type=click.IntRange(min=1),
+    default=DEFAULT_THRESHOLD,
+    show_default=True,
+    help="Attempts from which on a domain needs a decision.",
+)
+max_domains = _option(
+    "--max-domains",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="How many domains get a label of their own.",
+)
+whitelist_file = _option(
+    "--whitelist-file",
+    "whitelist_files",
+    type=_FILE,
+    multiple=True,
+    help="postgrey's client whitelist; may be given again.  [default: postgrey's own]",
+)
+ignore_file = _option(
+    "--ignore-file",
+    "ignore_files",
+    type=_FILE,
+    multiple=True,
+    help="Domains that stay greylisted; may be given again.  [default: /etc/postgrey-exporter/ignore]",
+)
+log_level = _option(
+    "--log.level",
+    "log_level",
+    type=click.Choice(logs.LEVELS),
+    default="info",
+    show_default=True,
+    help="Least severe messages to log.",
+)
+log_format = _option(
+    "--log.format",
+    "log_format",
+    type=click.Choice(logs.FORMATS),
+    default="logfmt",
+    show_default=True,
+    help="Form of the log on standard error.",
+)
+listen_address = _option(
+    "--web.listen-address",
+    "listen_addresses",
+    type=ListenAddressType(),
+    multiple=True,
+    default=("127.0.0.1:10123",),
+    show_default=True,
+    help="Where to listen; may be given again.",
+)
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or text == "/" or text.startswith("/-/") or any(c in text for c in "?#% "):
+        raise ValueError(f"{text!r} is no path for metrics; write one like /metrics")
+    return text
+
+
+telemetry_path = _option(
+    "--web.telemetry-path",
+    "telemetry_path",
+    type=_Parsed("path", _path),
+    default="/metrics",
+    show_default=True,
+    help="Path of the metrics.",
+)
+
+list_options = _together(whitelist_file, ignore_file)
+parser_options = _together(timezone, syslog_tag)
+logging_options = _together(log_level, log_format)
+reading_options = _together(mail_log, parser_options, state, window, max_domains, list_options, logging_options)
+web_options = _together(listen_address, telemetry_path)

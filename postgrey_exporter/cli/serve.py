@@ -1,0 +1,50 @@
+"""``serve``: the exporter."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from postgrey_exporter.cli import options
+from postgrey_exporter.cli.composition import ReadingSettings, reading
+from postgrey_exporter.service import Service
+from postgrey_exporter.web.app import Application
+from postgrey_exporter.web.server import ListenAddress, Servers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_log = logging.getLogger(__name__)
+
+
+@click.command("serve")
+@options.reading_options
+@options.web_options
+@options.threshold
+def command(
+    listen_addresses: Sequence[ListenAddress], telemetry_path: str, threshold: int, **reading_options: Any
+) -> None:
+    """Serve the metrics; read on for ever.
+
+    Every option is an environment variable too: --mail-log is POSTGREY_EXPORTER_MAIL_LOG.
+    """
+    settings = ReadingSettings(**reading_options)
+    with reading(settings) as (ingest, reader):
+        for source in ingest.sources:
+            source.check()
+        service = Service(ingest, reader, settings.window, time.time)
+        servers = Servers(listen_addresses, Application(service, telemetry_path, threshold))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: service.stop())
+        servers.start()
+        for address in listen_addresses:
+            _log.info("listening on http://%s/", address)
+        try:
+            service.run()
+        finally:
+            servers.stop()
+        _log.info("stopped; everything that was read is committed")

@@ -1,0 +1,102 @@
+"""Sources, parser, lists and store, joined: one step reads on and commits what was read.
+
+An error of the state leaves everything at the last commit: the sources go back to their committed positions, and the
+next step tries again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from postgrey_exporter.database import StateError
+from postgrey_exporter.store import IGNORED, UNCOVERED, WHITELISTED, Store
+from postgrey_exporter.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from postgrey_exporter.decision import Client
+    from postgrey_exporter.lists import ListFiles
+    from postgrey_exporter.parser import Parser
+    from postgrey_exporter.sources import Source, SourceStatus
+
+COMMIT_CELLS: Final = 20_000
+"""Counts kept in memory before they are committed: bounds memory, whatever the log holds."""
+COMMIT_BYTES: Final = 64 << 20
+"""Bytes read before they are committed: bounds what is read again after a crash."""
+
+
+class Ingest:
+    """Reads the sources into the store. Owns neither; not for several threads at once."""
+
+    def __init__(self, store: Store, sources: Sequence[Source], parser: Parser, lists: ListFiles) -> None:
+        """Take the parts and set each source to its committed position. Raises `StateError`."""
+        self.store = store
+        self._parser = parser
+        self.lists = lists
+        self.sources = sources
+        self.statuses: dict[str, SourceStatus] = {}
+        """How each source is doing, as of the last reading."""
+        self._resume()
+
+    def advance(self, now: float, pause: Callable[[], None] = lambda: None) -> None:
+        """Read what has come, up to the sources' present ends, and commit it.
+
+        ``pause`` is called after each commit: a place to let others at the state, or to stop by an exception.
+
+        Raises `StateError` when the state could not be read or written. Nothing is lost by that.
+        """
+        try:
+            self.lists.refresh(now)
+            self.store.prune(now)
+            self.store.judge(self._verdict, self.lists.lists.fingerprint)
+            for source in self.sources:
+                self._read(source, now, pause)
+        except StateError:
+            self._resume()
+            raise
+
+    def close(self) -> None:
+        """Let go of the sources' files."""
+        for source in self.sources:
+            source.close()
+
+    def _resume(self) -> None:
+        for source in self.sources:
+            source.resume(self.store.position(source.name))
+
+    def _read(self, source: Source, now: float, pause: Callable[[], None]) -> None:
+        committed = source.position()
+        tally = self._new_tally()
+        pending = 0
+        for batch in source.batches(now):
+            tally.add(self._parser.parse(batch.lines, batch.seen_at))
+            pending += len(batch.lines)
+            if tally.cells >= COMMIT_CELLS or pending >= COMMIT_BYTES:
+                committed = source.position()
+                self.store.merge(source.name, tally, committed, self._verdict, now)
+                tally = self._new_tally()
+                pending = 0
+                self._note_status(source)
+                pause()
+        position = source.position()
+        if pending or position != committed:
+            self.store.merge(source.name, tally, position, self._verdict, now)
+        self._note_status(source)
+
+    def _new_tally(self) -> Tally:
+        changes = [
+            status.last_change
+            for status in self.lists.statuses()
+            if status.list == "whitelist" and status.last_change is not None
+        ]
+        return Tally(lists_changed=max(changes, default=float("inf")))
+
+    def _verdict(self, client: Client) -> int:
+        cover = self.lists.lists.covers(client.name, client.address)
+        if cover is None:
+            return UNCOVERED
+        return WHITELISTED if cover.list == "whitelist" else IGNORED
+
+    def _note_status(self, source: Source) -> None:
+        self.statuses = {**self.statuses, source.name: source.status()}

@@ -1,0 +1,199 @@
+"""Every metric: its name, its help and its labels, made from what the service knows at the moment of a scrape."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.registry import Collector
+
+from postgrey_exporter import __version__
+from postgrey_exporter.decision import DECISION_LABELS, EARLY_RETRY, NEW
+from postgrey_exporter.parser import OUTCOMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from prometheus_client.metrics_core import Metric
+
+    from postgrey_exporter.lists import ListFileStatus
+    from postgrey_exporter.snapshot import Snapshot
+    from postgrey_exporter.sources import SourceStatus
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one exposition is made of."""
+
+    snapshot: Snapshot
+    sources: Mapping[str, SourceStatus]
+    lists: tuple[ListFileStatus, ...]
+    state_up: bool
+    state_bytes: int
+    max_domains: int
+
+
+def registry(view: Callable[[], View], *, process: bool = True) -> CollectorRegistry:
+    """Return a registry of its own that collects from ``view``, with the process's own metrics where wanted."""
+    made = CollectorRegistry(auto_describe=False)
+    made.register(PostgreyCollector(view))
+    if process:
+        ProcessCollector(registry=made)
+    return made
+
+
+class PostgreyCollector(Collector):
+    """Makes all metrics from one view, so that they agree with each other."""
+
+    def __init__(self, view: Callable[[], View]) -> None:
+        """Take the function that is asked for the view, once a scrape."""
+        self._view = view
+
+    def describe(self) -> list[Metric]:
+        """Return nothing: what there is depends on the view, and asking for it reads the log."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics."""
+        view = self._view()
+        yield from _senders(view)
+        yield from _exporter(view)
+        yield from _sources(view)
+        yield from _lists(view)
+
+
+def _senders(view: View) -> Iterator[Metric]:
+    snapshot = view.snapshot
+    greylisted = CounterMetricFamily(
+        "postgrey_greylisted",
+        "Delivery attempts that postgrey greylisted, by the registrable domain of the client's name.",
+        labels=("domain", "reason"),
+    )
+    ineffective = CounterMetricFamily(
+        "postgrey_whitelist_ineffective",
+        "Greylisted attempts of clients that the whitelist covered already: postgrey has not reloaded it, or reads "
+        "another file.",
+        labels=("domain",),
+    )
+    for counter in snapshot.domains:
+        greylisted.add_metric((counter.domain, NEW), counter.new)
+        greylisted.add_metric((counter.domain, EARLY_RETRY), counter.early_retry)
+        if counter.ineffective:
+            ineffective.add_metric((counter.domain,), counter.ineffective)
+    yield greylisted
+    yield ineffective
+    decisions = CounterMetricFamily(
+        "postgrey_decisions",
+        "Decisions of postgrey: one for each recipient of a delivery attempt.",
+        labels=("action", "reason"),
+    )
+    for labels in DECISION_LABELS:
+        decisions.add_metric(labels, snapshot.decisions.get(labels, 0))
+    yield decisions
+    unreviewed = GaugeMetricFamily(
+        "postgrey_unreviewed_domain",
+        "Greylisted attempts inside the window from clients that no whitelist or ignore entry covers.",
+        labels=("domain",),
+    )
+    for domain, attempts in snapshot.unreviewed.items():
+        unreviewed.add_metric((domain,), attempts)
+    yield unreviewed
+    yield GaugeMetricFamily(
+        "postgrey_unreviewed_domains_not_shown",
+        "Domains beyond --max-domains that postgrey_unreviewed_domain leaves out; those with the fewest attempts.",
+        snapshot.unreviewed_not_shown,
+    )
+
+
+def _exporter(view: View) -> Iterator[Metric]:
+    yield InfoMetricFamily(
+        "postgrey_exporter_build",
+        "Version of the exporter and of Python.",
+        {"version": __version__, "python_version": platform.python_version()},
+    )
+    yield GaugeMetricFamily(
+        "postgrey_exporter_state_up", "Whether the last commit to the state succeeded.", view.state_up
+    )
+    yield GaugeMetricFamily(
+        "postgrey_exporter_state_size_bytes",
+        "Size of the state on disk, its write-ahead log included.",
+        view.state_bytes,
+    )
+    yield GaugeMetricFamily(
+        "postgrey_exporter_domain_labels", "Domains that have a label of their own.", view.snapshot.labels
+    )
+    yield GaugeMetricFamily(
+        "postgrey_exporter_domain_labels_limit", "How many domains may have a label: --max-domains.", view.max_domains
+    )
+    yield GaugeMetricFamily(
+        "postgrey_exporter_domains_folded",
+        "Domains of the window that have no label of their own and are counted as domain 'other'.",
+        view.snapshot.folded,
+    )
+
+
+_SOURCE_GAUGES: Final = (
+    ("up", "Whether the source could be read."),
+    ("unread_bytes", "Bytes known to be there and not read yet; compressed size for an unread archive."),
+    ("unreadable_files", "Rotated files that can't be read."),
+)
+
+
+def _sources(view: View) -> Iterator[Metric]:
+    up, unread, unreadable = (
+        GaugeMetricFamily(f"postgrey_exporter_source_{name}", text, labels=("source",))
+        for name, text in _SOURCE_GAUGES
+    )
+    last_event = GaugeMetricFamily(
+        "postgrey_exporter_source_last_event_timestamp_seconds",
+        "Time of the latest decision, by the log's own stamp.",
+        labels=("source",),
+    )
+    lines = CounterMetricFamily(
+        "postgrey_exporter_source_lines",
+        "Lines read: a decision, postgrey's but none, another program's, or postgrey's and not understood.",
+        labels=("source", "outcome"),
+    )
+    rotations = CounterMetricFamily(
+        "postgrey_exporter_source_rotations", "Rotations of the log that were seen.", labels=("source",)
+    )
+    lost = CounterMetricFamily(
+        "postgrey_exporter_source_lost_bytes",
+        "Bytes known to have been written and gone before they were read.",
+        labels=("source",),
+    )
+    for name, status in view.sources.items():
+        label = (name,)
+        up.add_metric(label, status.up)
+        unread.add_metric(label, status.unread_bytes)
+        unreadable.add_metric(label, len(status.unreadable))
+        if name in view.snapshot.last_events:
+            last_event.add_metric(label, view.snapshot.last_events[name])
+        for outcome in OUTCOMES:
+            lines.add_metric((name, outcome), view.snapshot.lines.get((name, outcome), 0))
+        rotations.add_metric(label, status.rotations)
+        lost.add_metric(label, status.lost_bytes)
+    yield from (up, last_event, unread, lines, rotations, lost, unreadable)
+
+
+def _lists(view: View) -> Iterator[Metric]:
+    labels = ("list", "file")
+    up = GaugeMetricFamily("postgrey_exporter_list_up", "Whether the list file could be read.", labels=labels)
+    entries = GaugeMetricFamily("postgrey_exporter_list_entries", "Entries of the list file in force.", labels=labels)
+    warnings = GaugeMetricFamily(
+        "postgrey_exporter_list_warnings", "Lines of the list file that don't do what they seem to.", labels=labels
+    )
+    changed = GaugeMetricFamily(
+        "postgrey_exporter_list_last_change_timestamp_seconds", "When the list file last changed.", labels=labels
+    )
+    for status in view.lists:
+        label = (status.list, str(status.path))
+        up.add_metric(label, status.up)
+        entries.add_metric(label, status.entries)
+        warnings.add_metric(label, len(status.warnings))
+        if status.last_change is not None:
+            changed.add_metric(label, status.last_change)
+    yield from (up, entries, warnings, changed)

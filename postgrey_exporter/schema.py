@@ -1,0 +1,128 @@
+"""The state file's tables and how older versions of them are brought up to date.
+
+A migration is a numbered step; the file's ``user_version`` says how many of them it has seen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from postgrey_exporter.errors import PostgreyExporterError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+APPLICATION_ID: Final = 0x70677279
+"""``pgry``: by this the file is known to be ours (https://www.sqlite.org/pragma.html#pragma_application_id)."""
+
+_FIRST: Final = """
+-- Where each source goes on. The position is the source's own, in JSON.
+CREATE TABLE source (
+    name TEXT PRIMARY KEY,
+    position TEXT NOT NULL,
+    last_event REAL
+) WITHOUT ROWID;
+
+CREATE TABLE source_lines (
+    source TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    total INTEGER NOT NULL,
+    PRIMARY KEY (source, outcome)
+) WITHOUT ROWID;
+
+CREATE TABLE decision (
+    action TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    total INTEGER NOT NULL,
+    PRIMARY KEY (action, reason)
+) WITHOUT ROWID;
+
+-- The same by hour, for as long as the window reaches.
+CREATE TABLE decision_hour (
+    hour INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    total INTEGER NOT NULL,
+    PRIMARY KEY (hour, action, reason)
+) WITHOUT ROWID;
+
+-- Every domain that was greylisted within the window, and those of before that still have a label. The counters are
+-- those of the label: a domain without one has its attempts in the domain 'other'. 'unreviewed' is the sum over the
+-- window of what clients with verdict 0 were greylisted.
+CREATE TABLE domain (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    labelled INTEGER NOT NULL,
+    new INTEGER NOT NULL DEFAULT 0,
+    early_retry INTEGER NOT NULL DEFAULT 0,
+    ineffective INTEGER NOT NULL DEFAULT 0,
+    unreviewed INTEGER NOT NULL DEFAULT 0,
+    last_hour INTEGER NOT NULL
+);
+
+CREATE INDEX domain_by_label ON domain (last_hour) WHERE labelled;
+CREATE INDEX domain_by_unreviewed ON domain (unreviewed) WHERE unreviewed > 0;
+
+-- The verdict is what the lists say of a client: 0 uncovered, 1 whitelist, 2 ignore.
+CREATE TABLE client (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    address TEXT NOT NULL,
+    domain INTEGER NOT NULL REFERENCES domain (id),
+    verdict INTEGER NOT NULL,
+    last_hour INTEGER NOT NULL,
+    UNIQUE (name, address)
+);
+
+-- Greylisted attempts. By hour first: what is written together lies together, and old hours go in one piece.
+CREATE TABLE attempt (
+    hour INTEGER NOT NULL,
+    client INTEGER NOT NULL REFERENCES client (id),
+    new INTEGER NOT NULL,
+    early_retry INTEGER NOT NULL,
+    PRIMARY KEY (hour, client)
+) WITHOUT ROWID;
+
+-- Single values: 'first_hour' of the window as kept, 'lists' by which the verdicts were made.
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST,)
+
+
+class NewerStateError(PostgreyExporterError):
+    """The state file was written by a newer version of this program."""
+
+
+class ForeignStateError(PostgreyExporterError):
+    """The file is an SQLite database of some other program."""
+
+
+def migrate(connection: sqlite3.Connection, name: str) -> None:
+    """Bring a state file to the present version, in one transaction a step.
+
+    Raises `NewerStateError`, `ForeignStateError`; the file is then as it was.
+    """
+    version = checked_version(connection, name)
+    for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.executescript(
+            f"BEGIN IMMEDIATE;{step};PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={number};COMMIT"
+        )
+
+
+def checked_version(connection: sqlite3.Connection, name: str) -> int:
+    """Return how many migrations a state file has seen; raises as `migrate` does."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+    if application != APPLICATION_ID and not empty:
+        raise ForeignStateError(f"{name}: is another program's database; name another file with --state")
+    if version > len(MIGRATIONS):
+        raise NewerStateError(
+            f"{name}: was written by a newer version (format {version}, this one knows {len(MIGRATIONS)}); "
+            "install that version again, or name another file with --state"
+        )
+    return version

@@ -1,0 +1,81 @@
+"""What the operator chose, and the defaults for what was not chosen."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from postgrey_exporter.window import HOUR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DEFAULT_THRESHOLD: Final = 15
+"""Attempts a week from which on a domain needs a decision: the article's."""
+
+WHITELIST_FOLDERS: Final = (
+    ("/etc/postgrey", "whitelist_clients"),  # Debian, Ubuntu
+    ("/etc/postfix", "postgrey_whitelist_clients"),  # Fedora, upstream
+    ("/usr/local/etc/postgrey", "postgrey_whitelist_clients"),  # FreeBSD
+)
+IGNORE_FILES: Final = (
+    "/etc/postgrey-exporter/ignore",
+    "/etc/nagios-plugins/postgrey_no_whitelist",  # the article's
+)
+
+_UNITS: Final = {"s": 1, "m": 60, "h": HOUR, "d": 24 * HOUR, "w": 7 * 24 * HOUR}
+_DURATION: Final = re.compile(r"(?:[0-9]+[smhdw])+")
+
+
+@dataclass(frozen=True, slots=True)
+class ListPaths:
+    """The list files to watch. Those of the defaults may be missing."""
+
+    whitelist: tuple[Path, ...]
+    ignore: tuple[Path, ...]
+    optional: frozenset[Path]
+
+
+def list_paths(whitelist: Sequence[Path], ignore: Sequence[Path]) -> ListPaths:
+    """Return the list files that were named, or where none was, those of the system."""
+    optional: set[Path] = set()
+    if not whitelist:
+        folder, name = next(
+            (place for place in WHITELIST_FOLDERS if (Path(place[0]) / place[1]).exists()), WHITELIST_FOLDERS[0]
+        )
+        whitelist = [Path(folder) / name, Path(folder) / f"{name}.local"]
+        optional.update(whitelist)
+    if not ignore:
+        ignore = [path for path in map(Path, IGNORE_FILES) if path.exists()] or [Path(IGNORE_FILES[0])]
+        optional.update(ignore)
+    return ListPaths(tuple(whitelist), tuple(ignore), frozenset(optional))
+
+
+def default_state(environ: Mapping[str, str]) -> Path:
+    """Return where the state lies: in systemd's ``$STATE_DIRECTORY``, else in the XDG state folder."""
+    folder = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if not folder:
+        base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "/root")) / ".local" / "state")
+        folder = str(Path(base) / "postgrey-exporter")
+    return Path(folder) / "state.sqlite3"
+
+
+def parse_duration(text: str) -> int:
+    """Return the seconds of a duration as Prometheus writes it: ``7d``, ``36h``, ``1d12h``.
+
+    Raises `ValueError` with what is wrong.
+    """
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"{text!r} is no duration; write it like 7d, 36h or 90m")
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([smhdw])", text))
+
+
+def parse_zone(name: str) -> ZoneInfo:
+    """Return a time zone by its name. Raises `ValueError` with what is wrong."""
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{name!r} is no known time zone; name one like Europe/Berlin") from error

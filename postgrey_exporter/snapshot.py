@@ -1,0 +1,128 @@
+"""What the state holds at one moment, read without hindering its writer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from postgrey_exporter.database import open_readable, translated
+from postgrey_exporter.decision import Client
+from postgrey_exporter.domains import UNKNOWN
+from postgrey_exporter.store import OTHER
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class DomainCounter(NamedTuple):
+    """The counters of one domain label."""
+
+    domain: str
+    new: int
+    early_retry: int
+    ineffective: int
+
+
+class ClientAttempts(NamedTuple):
+    """What one client was greylisted inside the window."""
+
+    client: Client
+    new: int
+    early_retry: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The counts that metrics are made of."""
+
+    decisions: dict[tuple[str, str], int]
+    """By action and reason, since the state was begun."""
+    domains: tuple[DomainCounter, ...]
+    unreviewed: dict[str, int]
+    """Greylisted attempts inside the window from uncovered clients, by domain; the largest only."""
+    unreviewed_not_shown: int
+    """How many more domains there are than `unreviewed` names."""
+    labels: int
+    folded: int
+    """Domains of the window that have no label of their own."""
+    lines: dict[tuple[str, str], int]
+    """By source and outcome."""
+    last_events: dict[str, float]
+    """By source: the latest decision's time."""
+
+
+class StateReader:
+    """A reading connection to the state."""
+
+    def __init__(self, path: Path, *, max_domains: int) -> None:
+        """Open the state. Raises `StateError` where there is none or it can't be read."""
+        self._path = path
+        self._max_domains = max_domains
+        self._db = open_readable(path)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def snapshot(self) -> Snapshot:
+        """Return the counts of one consistent state. Raises `StateError`."""
+        with translated(self._path):
+            self._db.execute("BEGIN")
+            try:
+                return self._snapshot(self._db)
+            finally:
+                self._db.execute("ROLLBACK")
+
+    def clients(self, first_hour: int) -> Iterator[ClientAttempts]:
+        """Yield what each client was greylisted since an hour. Raises `StateError`."""
+        with translated(self._path):
+            for name, address, new, early_retry in self._db.execute(
+                """
+                SELECT name, address, total.new, total.early_retry FROM client JOIN (
+                    SELECT client, sum(new) AS new, sum(early_retry) AS early_retry
+                    FROM attempt WHERE hour >= ? GROUP BY client
+                ) AS total ON total.client = client.id
+                """,
+                (first_hour,),
+            ):
+                yield ClientAttempts(Client(name, address), new, early_retry)
+
+    def decisions(self, first_hour: int) -> dict[tuple[str, str], int]:
+        """Return the decisions since an hour, by action and reason. Raises `StateError`."""
+        with translated(self._path):
+            rows = self._db.execute(
+                "SELECT action, reason, sum(total) FROM decision_hour WHERE hour >= ? GROUP BY action, reason",
+                (first_hour,),
+            ).fetchall()
+        return {(action, reason): total for action, reason, total in rows}
+
+    def _snapshot(self, db: sqlite3.Connection) -> Snapshot:
+        to_review = "FROM domain WHERE unreviewed > 0 AND name <> ?"
+        unreviewed = dict(
+            db.execute(
+                f"SELECT name, unreviewed {to_review} ORDER BY unreviewed DESC, name LIMIT ?",
+                (UNKNOWN, self._max_domains),
+            ).fetchall()
+        )
+        (all_to_review,) = db.execute(f"SELECT count(*) {to_review}", (UNKNOWN,)).fetchone()
+        domains = tuple(
+            DomainCounter(*row)
+            for row in db.execute(
+                "SELECT name, new, early_retry, ineffective FROM domain WHERE labelled ORDER BY name"
+            )
+        )
+        all_domains = db.execute("SELECT count(*) FROM domain").fetchone()[0]
+        return Snapshot(
+            decisions={(action, reason): total for action, reason, total in db.execute("SELECT * FROM decision")},
+            domains=domains,
+            unreviewed=unreviewed,
+            unreviewed_not_shown=all_to_review - len(unreviewed),
+            labels=sum(counter.domain not in {UNKNOWN, OTHER} for counter in domains),
+            folded=all_domains - len(domains),
+            lines={(source, outcome): total for source, outcome, total in db.execute("SELECT * FROM source_lines")},
+            last_events=dict(
+                db.execute("SELECT name, last_event FROM source WHERE last_event IS NOT NULL").fetchall()
+            ),
+        )

@@ -1,0 +1,297 @@
+"""The state: counts, the window and the reading positions, in one SQLite file.
+
+It moves from one consistent state to the next: what was counted and how far was read are committed together, or
+neither is. Commits are synchronous (``synchronous=FULL`` in WAL mode): what a scrape has shown is on disk, so no
+counter goes back when the power fails, and one flush a commit is cheap at a commit a second at most.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from postgrey_exporter.database import lock, open_writable, translated
+from postgrey_exporter.decision import Client
+from postgrey_exporter.domains import UNKNOWN, registrable_domain
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from postgrey_exporter.tally import Tally
+    from postgrey_exporter.window import Window
+
+OTHER: Final = "other"
+"""The domain under which attempts are counted whose own domain has no label, see ``--max-domains``."""
+
+UNCOVERED: Final = 0
+WHITELISTED: Final = 1
+IGNORED: Final = 2
+
+
+@dataclass(slots=True)
+class _DomainChange:
+    """What a tally adds to one domain."""
+
+    new: int = 0
+    early_retry: int = 0
+    ineffective: int = 0
+    unreviewed: int = 0
+    last_hour: int = 0
+    clients: list[Client] = field(default_factory=list)
+
+
+class Store:
+    """The state file, opened by its one writer."""
+
+    def __init__(self, path: Path, *, window: Window, max_domains: int) -> None:
+        """Open the state, making it where there is none.
+
+        Raises `StateError` with one line that says what is wrong and what to do; nothing is overwritten.
+        """
+        self.path = path
+        self._window = window
+        self.max_domains = max_domains
+        self._lock = lock(path)
+        try:
+            self._db = open_writable(path)
+        except BaseException:
+            self._lock.close()
+            raise
+        with self._transaction():
+            self._keep_to_label_limit()
+
+    def close(self) -> None:
+        """Close the state; everything that was merged is on disk."""
+        self._db.close()
+        self._lock.close()
+
+    def size_bytes(self) -> int:
+        """Return the size on disk, the write-ahead log included."""
+        parts = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(part.stat().st_size for part in parts if part.exists())
+
+    def position(self, source: str) -> dict[str, Any] | None:
+        """Return where a source goes on, or ``None`` at its first start."""
+        with translated(self.path):
+            row = self._db.execute("SELECT position FROM source WHERE name = ?", (source,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def merge(
+        self,
+        source: str,
+        tally: Tally,
+        position: dict[str, Any],
+        verdict: Callable[[Client], int],
+        now: float,
+    ) -> None:
+        """Add a tally and move a source's position, in one transaction.
+
+        Raises `StateError`; the state is then as it was.
+        """
+        self.prune(now)
+        with self._transaction() as db:
+            db.execute(
+                """
+                INSERT INTO source VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET
+                    position = excluded.position,
+                    last_event = coalesce(max(last_event, excluded.last_event), last_event, excluded.last_event)
+                """,
+                (source, json.dumps(position, separators=(",", ":")), tally.last_event),
+            )
+            db.executemany(
+                "INSERT INTO source_lines VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total",
+                [(source, outcome, count) for outcome, count in tally.lines.items()],
+            )
+            first_hour = self._window.first_hour(now)
+            totals: defaultdict[tuple[str, str], int] = defaultdict(int)
+            for (_hour, action, reason), count in tally.decisions.items():
+                totals[action, reason] += count
+            db.executemany(
+                "INSERT INTO decision VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total",
+                [(*labels, count) for labels, count in totals.items()],
+            )
+            db.executemany(
+                "INSERT INTO decision_hour VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET total = total + excluded.total",
+                [(*key, count) for key, count in sorted(tally.decisions.items()) if key[0] >= first_hour],
+            )
+            self._merge_greylisted(tally, verdict, first_hour)
+
+    def prune(self, now: float) -> None:
+        """Let the window move on: what is older leaves it."""
+        first_hour = self._window.first_hour(now)
+        if first_hour == self._meta("first_hour"):
+            return
+        with self._transaction() as db:
+            expired = "SELECT client FROM attempt WHERE hour < ?"
+            db.execute(
+                """
+                UPDATE domain SET unreviewed = unreviewed - gone.total
+                FROM (
+                    SELECT client.domain AS domain, sum(attempt.new + attempt.early_retry) AS total
+                    FROM attempt JOIN client ON client.id = attempt.client
+                    WHERE hour < ? AND verdict = 0 GROUP BY client.domain
+                ) AS gone WHERE domain.id = gone.domain
+                """,
+                (first_hour,),
+            )
+            db.execute(f"DELETE FROM client WHERE last_hour < ? AND id IN ({expired})", (first_hour, first_hour))  # noqa: S608
+            db.execute("DELETE FROM attempt WHERE hour < ?", (first_hour,))
+            db.execute("DELETE FROM decision_hour WHERE hour < ?", (first_hour,))
+            db.execute("DELETE FROM domain WHERE last_hour < ? AND NOT labelled", (first_hour,))
+            self._set_meta("first_hour", first_hour)
+
+    def judge(self, verdict: Callable[[Client], int], lists: str) -> None:
+        """Judge every client again, unless that was done by the same lists. ``lists`` identifies their content."""
+        if self._meta("lists") == lists:
+            return
+        with self._transaction() as db:
+            self._judge_all(db, verdict)
+            self._set_meta("lists", lists)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with translated(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _merge_greylisted(self, tally: Tally, verdict: Callable[[Client], int], first_hour: int) -> None:
+        changes: defaultdict[str, _DomainChange] = defaultdict(_DomainChange)
+        verdicts: dict[Client, int] = {}
+        for client, hours in tally.greylisted.items():
+            change = changes[registrable_domain(client.name)]
+            verdicts[client] = judged = verdict(client)
+            change.clients.append(client)
+            change.last_hour = max(change.last_hour, *hours)
+            for hour, attempts in hours.items():
+                change.new += attempts.new
+                change.early_retry += attempts.early_retry
+                if judged == UNCOVERED and hour >= first_hour:
+                    change.unreviewed += attempts.total
+            if judged == WHITELISTED:
+                change.ineffective += tally.since_lists_changed[client]
+        clients: list[tuple[str, str, int, int, int]] = []
+        for name in sorted(changes):
+            domain = self._add_to_domain(name, changes[name], first_hour)
+            clients.extend(
+                (client.name, client.address, domain, verdicts[client], max(tally.greylisted[client]))
+                for client in changes[name].clients
+                if max(tally.greylisted[client]) >= first_hour
+            )
+        self._add_attempts(clients, tally, first_hour)
+
+    def _add_attempts(self, clients: list[tuple[str, str, int, int, int]], tally: Tally, first_hour: int) -> None:
+        rows: list[tuple[int, int, int, int]] = []
+        for client in sorted(clients):
+            (number,) = self._db.execute(
+                """
+                INSERT INTO client (name, address, domain, verdict, last_hour) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT DO UPDATE SET last_hour = max(last_hour, excluded.last_hour) RETURNING id
+                """,
+                client,
+            ).fetchone()
+            hours = tally.greylisted[Client(*client[:2])]
+            rows.extend(
+                (hour, number, attempts.new, attempts.early_retry)
+                for hour, attempts in hours.items()
+                if hour >= first_hour
+            )
+        self._db.executemany(
+            "INSERT INTO attempt VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
+            "SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry",
+            sorted(rows),
+        )
+
+    def _add_to_domain(self, name: str, change: _DomainChange, first_hour: int) -> int:
+        """Add to a domain and return its row's number; what has no label is counted under `OTHER`."""
+        db = self._db
+        row = db.execute("SELECT id, labelled FROM domain WHERE name = ?", (name,)).fetchone()
+        labelled = bool(row and row[1]) or self._take_label(name, first_hour)
+        number: int
+        (number,) = db.execute(
+            "INSERT INTO domain (name, labelled, unreviewed, last_hour) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET labelled = excluded.labelled, unreviewed = unreviewed + excluded.unreviewed, "
+            "last_hour = max(last_hour, excluded.last_hour) RETURNING id",
+            (name, labelled, change.unreviewed, change.last_hour),
+        ).fetchone()
+        db.execute(
+            "INSERT INTO domain (name, labelled, new, early_retry, ineffective, last_hour) VALUES (?, 1, ?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry, "
+            "ineffective = ineffective + excluded.ineffective, last_hour = max(last_hour, excluded.last_hour)",
+            (name if labelled else OTHER, change.new, change.early_retry, change.ineffective, change.last_hour),
+        )
+        return number
+
+    def _take_label(self, name: str, first_hour: int) -> bool:
+        """Give a domain a label of its own where there is one left, or a silent domain to take it from."""
+        if name == UNKNOWN or self._labels() < self.max_domains:
+            return True
+        silent = self._db.execute(
+            """
+            SELECT id FROM domain WHERE labelled AND last_hour < ? AND name NOT IN (?, ?)
+            ORDER BY last_hour LIMIT 1
+            """,
+            (first_hour, UNKNOWN, OTHER),
+        ).fetchone()
+        if silent is None:
+            return False
+        self._db.execute("DELETE FROM domain WHERE id = ?", silent)
+        return True
+
+    def _labels(self) -> int:
+        count: int = self._db.execute(
+            "SELECT count(*) FROM domain WHERE labelled AND name NOT IN (?, ?)", (UNKNOWN, OTHER)
+        ).fetchone()[0]
+        return count
+
+    def _keep_to_label_limit(self) -> None:
+        """Take the labels of the longest silent domains where ``--max-domains`` was lowered."""
+        surplus = self._labels() - self.max_domains
+        if surplus > 0:
+            self._db.execute(
+                """
+                UPDATE domain SET labelled = 0, new = 0, early_retry = 0, ineffective = 0 WHERE id IN (
+                    SELECT id FROM domain WHERE labelled AND name NOT IN (?, ?) ORDER BY last_hour, name LIMIT ?
+                )
+                """,
+                (UNKNOWN, OTHER, surplus),
+            )
+
+    @staticmethod
+    def _judge_all(db: sqlite3.Connection, verdict: Callable[[Client], int]) -> None:
+        changed = [
+            (judged, number)
+            for number, name, address, before in db.execute("SELECT id, name, address, verdict FROM client")
+            if (judged := verdict(Client(name, address))) != before
+        ]
+        db.executemany("UPDATE client SET verdict = ? WHERE id = ?", changed)
+        db.execute("UPDATE domain SET unreviewed = 0 WHERE unreviewed > 0")
+        db.execute(
+            """
+            UPDATE domain SET unreviewed = uncovered.total
+            FROM (
+                SELECT client.domain AS domain, sum(attempt.new + attempt.early_retry) AS total
+                FROM attempt JOIN client ON client.id = attempt.client
+                WHERE verdict = 0 GROUP BY client.domain
+            ) AS uncovered WHERE domain.id = uncovered.domain
+            """
+        )
+
+    def _meta(self, key: str) -> Any:
+        with translated(self.path):
+            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else row[0]
+
+    def _set_meta(self, key: str, value: object) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

@@ -1,0 +1,102 @@
+"""Syslog line headers: where the tag stands, and what moment the time stamp means.
+
+Two stamps occur in mail logs: RFC 3164 (``Feb  5 08:38:26``, local time without a year) and RFC 3339. What
+follows the header is the parser's business.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Final
+
+CLOCK_SKEW: Final = timedelta(days=1)
+"""How far a stamp without a year may lie ahead of the reading clock and still belong to the running year.
+
+The log's host may be another one, its clock a little ahead; a stamp that goes back a year for a second's
+difference would drop out of the window.
+"""
+
+_FRESH_SECONDS: Final = 3600.0
+_MONTHS: Final = {
+    name: number
+    for number, name in enumerate(
+        (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"),
+        start=1,
+    )
+}
+
+# The groups: RFC 3164 hour, RFC 3339 hour, minute, second, RFC 3339 offset. FreeBSD's syslogd -v adds <mail.info>.
+_HEADER: Final = re.compile(
+    rb"(?:([A-Z][a-z][a-z] [ 0-3]?[0-9] [0-9]{2})|([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}))"
+    rb":([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,9})?)(Z|[+-][0-9]{2}:?[0-9]{2})?"
+    rb" (?:<[a-z0-9]+\.[a-z]+> )?[^ \n]+"
+)
+
+
+class HeaderReader:
+    """Reads the moment out of headers; remembers each hour it has met, since a log repeats few of them."""
+
+    def __init__(self, zone: tzinfo | None) -> None:
+        """Take the zone of stamps that carry none; ``None`` is the system's own, daylight saving included."""
+        self._zone = zone
+        self._hours: dict[tuple[bytes, bytes | None], float | None] = {}
+        self._context = float("-inf")
+
+    def moment(self, lines: bytes, start: int, end: int, seen_at: float) -> float | None:
+        """Return the time in seconds since the epoch of the header that fills ``lines[start:end]``.
+
+        The slice is what stands before the blank and the tag: stamp and host name. ``seen_at`` is when the line
+        was there at the latest: the present for a live log, the modification time for an archive. A stamp
+        without a year means the latest year that does not put it after that (see `CLOCK_SKEW`).
+
+        Returns ``None`` when the slice is no header, `float("nan")` when it is one with an impossible date.
+        """
+        header = _HEADER.fullmatch(lines, start, end)
+        if header is None:
+            return None
+        traditional, iso, minute, second, offset = header.groups()
+        if (iso is None) != (offset is None):
+            return None
+        if abs(seen_at - self._context) > _FRESH_SECONDS:
+            self._hours.clear()
+            self._context = seen_at
+        key = (traditional or iso, offset)
+        try:
+            hour = self._hours[key]
+        except KeyError:
+            hour = self._hours[key] = (
+                self._traditional_hour(traditional, seen_at) if traditional else _iso_hour(iso, offset)
+            )
+        if hour is None or minute > b"59" or second >= b"61":
+            return float("nan")
+        return hour + int(minute) * 60 + float(second)
+
+    def _traditional_hour(self, stamp: bytes, seen_at: float) -> float | None:
+        month = _MONTHS.get(stamp[:3])
+        if month is None:
+            return None
+        day, hour = int(stamp[4:-3]), int(stamp[-2:])
+        limit = datetime.fromtimestamp(seen_at, self._zone) + CLOCK_SKEW
+        # 29 February needs up to eight years to come round: 1896, 1904.
+        for year in range(limit.year, limit.year - 9, -1):
+            try:
+                moment = datetime(year, month, day, hour, tzinfo=self._zone)
+            except ValueError:
+                continue
+            if moment <= limit:
+                return moment.timestamp()
+        return None
+
+
+def _iso_hour(stamp: bytes, offset: bytes) -> float | None:
+    zone = UTC
+    if offset != b"Z":
+        ahead = timedelta(hours=int(offset[1:3]), minutes=int(offset[-2:]))
+        if ahead >= timedelta(days=1):
+            return None
+        zone = timezone(-ahead if offset[:1] == b"-" else ahead)
+    try:
+        return datetime.strptime(stamp.decode(), "%Y-%m-%dT%H").replace(tzinfo=zone).timestamp()
+    except (ValueError, OverflowError):
+        return None

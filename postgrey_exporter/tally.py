@@ -1,0 +1,85 @@
+"""Counts of decisions, added up in memory: a report's result, or what the service merges into its store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from postgrey_exporter.decision import GREYLIST, NEW, Client
+from postgrey_exporter.parser import DECISION, FOREIGN, MALFORMED, NO_DECISION
+from postgrey_exporter.window import hour_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from postgrey_exporter.parser import Parsed
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Greylisted delivery attempts, by reason."""
+
+    new: int = 0
+    early_retry: int = 0
+
+    @property
+    def total(self) -> int:
+        """Attempts whatever the reason."""
+        return self.new + self.early_retry
+
+
+@dataclass(slots=True)
+class Tally:
+    """What some lines of a log add up to."""
+
+    lists_changed: float = float("inf")
+    """Since when the whitelists stand as they are: greylistings after it are counted apart, by client."""
+    wanted: Callable[[float], bool] | None = None
+    """Which moments count, where not all do."""
+    decisions: Counter[tuple[int, str, str]] = field(default_factory=Counter)
+    """By hour, action and reason."""
+    lines: Counter[str] = field(default_factory=Counter)
+    """By outcome, see `parser.OUTCOMES`."""
+    greylisted: dict[Client, dict[int, Attempts]] = field(default_factory=dict)
+    """By client and hour."""
+    since_lists_changed: Counter[Client] = field(default_factory=Counter)
+    """Greylisted attempts after `lists_changed`."""
+    last_event: float | None = None
+    """The latest moment of a decision."""
+    cells: int = 0
+    """How many (client, hour) there are: the measure of its size in memory."""
+
+    def add(self, parsed: Parsed) -> None:
+        """Add what a block of lines held."""
+        lines = self.lines
+        lines[DECISION] += len(parsed.decisions)
+        lines[NO_DECISION] += parsed.no_decision
+        lines[FOREIGN] += parsed.foreign
+        lines[MALFORMED] += parsed.malformed
+        for moment, action, reason, client, _delay in parsed.decisions:
+            if self.wanted is not None and not self.wanted(moment):
+                continue
+            hour = hour_of(moment)
+            self.decisions[hour, action, reason] += 1
+            if self.last_event is None or moment > self.last_event:
+                self.last_event = moment
+            if action is not GREYLIST:
+                continue
+            attempts = self._attempts(client, hour)
+            if reason is NEW:
+                attempts.new += 1
+            else:
+                attempts.early_retry += 1
+            if moment > self.lists_changed:
+                self.since_lists_changed[client] += 1
+
+    def _attempts(self, client: Client, hour: int) -> Attempts:
+        hours = self.greylisted.get(client)
+        if hours is None:
+            hours = self.greylisted[client] = {}
+        attempts = hours.get(hour)
+        if attempts is None:
+            attempts = hours[hour] = Attempts()
+            self.cells += 1
+        return attempts

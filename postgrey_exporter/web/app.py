@@ -1,0 +1,104 @@
+"""The WSGI application: which path answers what."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from jinja2 import Environment, PackageLoader
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+
+from postgrey_exporter import __version__
+from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.metrics import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from prometheus_client import CollectorRegistry
+
+    from postgrey_exporter.service import Service
+
+_log = logging.getLogger(__name__)
+
+_PLAIN: Final = "text/plain; charset=utf-8"
+_HTML: Final = "text/html; charset=utf-8"
+_METHODS: Final = ("GET", "HEAD")
+_MOST_DOMAINS_ON_PAGE: Final = 100
+
+Answer = tuple[HTTPStatus, dict[str, str], bytes]
+
+
+class Application:
+    """Answers GET and HEAD on a handful of paths; everything else is 404 or 405."""
+
+    def __init__(self, service: Service, telemetry_path: str, threshold: int) -> None:
+        """Take what is asked, and where the metrics are found."""
+        self._service = service
+        self._telemetry_path = telemetry_path
+        self._threshold = threshold
+        self._registry: CollectorRegistry = registry(service.view)
+        templates = Environment(loader=PackageLoader("postgrey_exporter.web"), autoescape=True)
+        self._page = templates.get_template("index.html")
+        self._routes: dict[str, Callable[[WSGIEnvironment], Answer]] = {
+            "/": self._index,
+            telemetry_path: self._metrics,
+            "/-/healthy": lambda _: (HTTPStatus.OK, {"Content-Type": _PLAIN}, b"postgrey-exporter is healthy.\n"),
+            "/-/ready": self._ready,
+        }
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        try:
+            status, headers, body = self._answer(environ)
+        except PostgreyExporterError as error:
+            _log.error("%s %s: %s", environ["REQUEST_METHOD"], environ["PATH_INFO"], error)
+            status, headers, body = _text(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        headers["Content-Length"] = str(len(body))
+        start_response(f"{status.value} {status.phrase}", list(headers.items()))
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _answer(self, environ: WSGIEnvironment) -> Answer:
+        route = self._routes.get(environ.get("PATH_INFO", "") or "/")
+        if route is None:
+            return _text(HTTPStatus.NOT_FOUND, f"nothing here; see {self._telemetry_path}")
+        if environ["REQUEST_METHOD"] not in _METHODS:
+            status, headers, body = _text(HTTPStatus.METHOD_NOT_ALLOWED, "GET or HEAD only")
+            return status, headers | {"Allow": ", ".join(_METHODS)}, body
+        return route(environ)
+
+    def _metrics(self, environ: WSGIEnvironment) -> Answer:
+        encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
+        body: bytes = encode(self._registry)
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        if gzip_accepted(environ.get("HTTP_ACCEPT_ENCODING", "")):
+            body = gzip.compress(body, compresslevel=1)
+            headers["Content-Encoding"] = "gzip"
+        return HTTPStatus.OK, headers, body
+
+    def _ready(self, _: WSGIEnvironment) -> Answer:
+        if self._service.ready:
+            return _text(HTTPStatus.OK, "postgrey-exporter is ready.")
+        return _text(HTTPStatus.SERVICE_UNAVAILABLE, "The logs are still being read for the first time.")
+
+    def _index(self, _: WSGIEnvironment) -> Answer:
+        standings = self._service.standings()
+        page = self._page.render(
+            version=__version__,
+            telemetry_path=self._telemetry_path,
+            threshold=self._threshold,
+            ready=self._service.ready,
+            sources=self._service.view().sources,
+            unreviewed=standings.unreviewed(self._threshold),
+            domains=standings.domains[:_MOST_DOMAINS_ON_PAGE],
+            left_out=max(0, len(standings.domains) - _MOST_DOMAINS_ON_PAGE),
+        )
+        headers = {"Content-Type": _HTML, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return HTTPStatus.OK, headers, page.encode()
+
+
+def _text(status: HTTPStatus, message: str) -> Answer:
+    return status, {"Content-Type": _PLAIN}, f"{message}\n".encode()
