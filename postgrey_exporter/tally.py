@@ -11,7 +11,7 @@ from postgrey_exporter.parser import DECISION, FOREIGN, MALFORMED, NO_DECISION
 from postgrey_exporter.window import hour_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from postgrey_exporter.parser import Parsed
 
@@ -45,6 +45,8 @@ class Tally:
     """By client and hour."""
     since_lists_changed: Counter[Client] = field(default_factory=Counter)
     """Greylisted attempts after `lists_changed`."""
+    first_event: float | None = None
+    """The earliest moment of a decision."""
     last_event: float | None = None
     """The latest moment of a decision."""
     cells: int = 0
@@ -64,6 +66,8 @@ class Tally:
             self.decisions[hour, action, reason] += 1
             if self.last_event is None or moment > self.last_event:
                 self.last_event = moment
+            if self.first_event is None or moment < self.first_event:
+                self.first_event = moment
             if action is not GREYLIST:
                 continue
             attempts = self._attempts(client, hour)
@@ -73,6 +77,12 @@ class Tally:
                 attempts.early_retry += 1
             if moment > self.lists_changed:
                 self.since_lists_changed[client] += 1
+
+    def by_client(self) -> Iterator[tuple[Client, int, int]]:
+        """Yield each client with how often it was greylisted as new and as an early retry."""
+        for client, hours in self.greylisted.items():
+            attempts = hours.values()
+            yield client, sum(hour.new for hour in attempts), sum(hour.early_retry for hour in attempts)
 
     def _attempts(self, client: Client, hour: int) -> Attempts:
         hours = self.greylisted.get(client)

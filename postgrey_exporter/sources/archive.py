@@ -68,16 +68,26 @@ def open_log(path: Path) -> Iterator[IO[bytes]]:
 
     Raises `LogFileError`, also while reading inside the ``with`` block, with one line that says what is wrong.
     """
+    with reading_errors(path), open_regular(path) as raw, unpacked(raw) as stream:
+        yield stream
+
+
+@contextmanager
+def reading_errors(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a log is opened or read into `LogFileError`."""
     try:
-        with open_regular(path) as raw:
-            head = raw.read(_LOOK)
-            raw.seek(0)
-            with decompressed(raw, kind_of(head)) as stream:
-                yield stream
+        yield
     except OSError as error:
         raise LogFileError(explain_os_error(path, error)) from error
     except (EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
         raise LogFileError(f"{path}: the archive is damaged or cut short ({error})") from error
+
+
+def unpacked(raw: IO[bytes]) -> IO[bytes]:
+    """Wrap a seekable file so that it reads as plain bytes from its start, whatever its compression."""
+    head = raw.read(_LOOK)
+    raw.seek(0)
+    return decompressed(raw, kind_of(head))
 
 
 def decompressed(raw: IO[bytes], kind: Kind) -> IO[bytes]:

@@ -1,0 +1,115 @@
+"""Logs that are named on the command line, added up in memory: no state, no position."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Final
+
+from postgrey_exporter.sources.archive import (
+    LogFileError,
+    decompressed,
+    kind_of,
+    looks_binary,
+    open_regular,
+    reading_errors,
+    unpacked,
+    whole_lines,
+)
+from postgrey_exporter.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from postgrey_exporter.parser import Parser
+
+_LOOK: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A stretch of time in seconds since the epoch; open where there is no bound."""
+
+    since: float | None = None
+    until: float | None = None
+
+    def holds(self, moment: float) -> bool:
+        """Tell whether a moment lies in it; the end is outside."""
+        return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it leaves anything out."""
+        return self.since is not None or self.until is not None
+
+
+@dataclass(slots=True)
+class Reading:
+    """What logs added up to, and what kept some of them from being read."""
+
+    tally: Tally
+    problems: list[str] = field(default_factory=list)
+    """One line for each log that was not read, or not to its end: the counts are then partial."""
+    logs: int = 0
+    """How many logs were read, at least in part."""
+    newest: float | None = None
+    """When the newest of the logs was last written, in seconds since the epoch."""
+
+
+class LogReader:
+    """Adds logs of any compression to one tally."""
+
+    def __init__(self, parser: Parser, period: Period, progress: Callable[[int], None] = lambda _: None) -> None:
+        """Take what the lines are parsed with, which moments count, and who is told of bytes read from disk."""
+        self._parser = parser
+        self._progress = progress
+        self._seen: set[tuple[int, int]] = set()
+        self.reading = Reading(Tally(wanted=period.holds if period.bounded else None))
+
+    def read_files(self, logs: Iterable[Path]) -> None:
+        """Read files. One that was read already, by whatever name, is passed over; trouble becomes a problem."""
+        for path in logs:
+            try:
+                with reading_errors(path), open_regular(path) as raw:
+                    self._read_file(path, raw)
+            except LogFileError as error:
+                self.reading.problems.append(str(error))
+
+    def read_stream(self, stream: IO[bytes], now: float) -> None:
+        """Read a stream that can't be sought, such as standard input; ``now`` dates lines without a full date."""
+        buffered = io.BufferedReader(stream) if isinstance(stream, io.RawIOBase) else stream
+        head = buffered.peek(_LOOK) if isinstance(buffered, io.BufferedReader) else b""
+        try:
+            self.reading.logs += 1
+            self._add(decompressed(buffered, kind_of(head)), now, lambda lines: self._progress(len(lines)))
+        except (LogFileError, OSError, EOFError, ValueError) as error:
+            self.reading.problems.append(f"standard input: {error}")
+
+    def _read_file(self, path: Path, raw: IO[bytes]) -> None:
+        about = os.fstat(raw.fileno())
+        file = (about.st_dev, about.st_ino)
+        if file in self._seen:
+            return
+        self._seen.add(file)
+        done = 0
+
+        def tell(_: bytes) -> None:
+            nonlocal done
+            before, done = done, raw.tell()
+            self._progress(done - before)
+
+        stream = unpacked(raw)
+        if stream is raw and looks_binary(os.pread(raw.fileno(), _LOOK, 0)):
+            raise LogFileError(f"{path}: is a binary file; name a log file")
+        self.reading.logs += 1
+        self.reading.newest = max(self.reading.newest or 0.0, about.st_mtime)
+        self._add(stream, about.st_mtime, tell)
+        if raw.tell() < about.st_size:
+            raise LogFileError(f"{path}: shrank while it was read; read it again")
+
+    def _add(self, stream: IO[bytes], seen_at: float, tell: Callable[[bytes], None]) -> None:
+        for lines in whole_lines(stream):
+            self.reading.tally.add(self._parser.parse(lines, seen_at))
+            tell(lines)
