@@ -1,0 +1,34 @@
+"""The real parts of a mail server's monitoring, each started on loopback for a test and stopped by its process id.
+
+Every part is a context manager. Entering it needs the Debian package it comes from (`require`), waits until it
+answers, and raises with its own words when it does not. Waiting lives in `wait_until` alone.
+"""
+
+from __future__ import annotations
+
+from parts.alertmanager import Alertmanager
+from parts.daemon import Daemon, PartError
+from parts.postgrey import Postgrey
+from parts.prometheus import Alert, Prometheus, Sample
+from parts.receivers import SmtpSink, WebhookReceiver
+from parts.requirement import find_program, require
+from parts.rsyslog import Rsyslog, Template
+from parts.waiting import free_port, wait_until
+
+__all__ = [
+    "Alert",
+    "Alertmanager",
+    "Daemon",
+    "PartError",
+    "Postgrey",
+    "Prometheus",
+    "Rsyslog",
+    "Sample",
+    "SmtpSink",
+    "Template",
+    "WebhookReceiver",
+    "find_program",
+    "free_port",
+    "require",
+    "wait_until",
+]
