@@ -52,6 +52,7 @@ class Ingest:
             self.store.judge(self._verdict, self.lists.lists.fingerprint)
             for source in self.sources:
                 self._read(source, now, pause)
+            self.store.note_look(now)
         except StateError:
             self._resume()
             raise

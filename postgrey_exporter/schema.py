@@ -83,7 +83,8 @@ CREATE TABLE attempt (
     PRIMARY KEY (hour, client)
 ) WITHOUT ROWID;
 
--- Single values: 'first_hour' of the window as kept, 'lists' by which the verdicts were made.
+-- Single values: 'first_hour' of the window as kept, 'lists' by which the verdicts were made, 'looked_at' for when
+-- the sources were last looked at.
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -79,3 +80,21 @@ def parse_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{name!r} is no known time zone; name one like Europe/Berlin") from error
+
+
+def parse_moment(text: str, now: float, zone: tzinfo | None) -> float:
+    """Return seconds since the epoch for a date, a date and time (RFC 3339), or a duration ago (``7d``).
+
+    What names no zone is in ``zone``; ``None`` is the system's. Raises `ValueError` with what is wrong.
+    """
+    if _DURATION.fullmatch(text):
+        return now - parse_duration(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{text!r} is no time; write it like 2026-06-30, 2026-06-30T14:00:00+02:00, or 7d for seven days ago"
+        ) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    return moment.timestamp()

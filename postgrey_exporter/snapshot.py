@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.database import open_readable, translated
 from postgrey_exporter.decision import Client
 from postgrey_exporter.domains import UNKNOWN
-from postgrey_exporter.store import OTHER
+from postgrey_exporter.parser import FOREIGN
+from postgrey_exporter.store import DEFAULT_MAX_DOMAINS, OTHER
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
+
+
+_FAR_HOUR: Final = 1 << 40
 
 
 class DomainCounter(NamedTuple):
@@ -56,7 +60,7 @@ class Snapshot:
 class StateReader:
     """A reading connection to the state."""
 
-    def __init__(self, path: Path, *, max_domains: int) -> None:
+    def __init__(self, path: Path, *, max_domains: int = DEFAULT_MAX_DOMAINS) -> None:
         """Open the state. Raises `StateError` where there is none or it can't be read."""
         self._path = path
         self._max_domains = max_domains
@@ -75,28 +79,42 @@ class StateReader:
             finally:
                 self._db.execute("ROLLBACK")
 
-    def clients(self, first_hour: int) -> Iterator[ClientAttempts]:
-        """Yield what each client was greylisted since an hour. Raises `StateError`."""
+    def clients(self, first_hour: int, last_hour: int | None = None) -> Iterator[ClientAttempts]:
+        """Yield what each client was greylisted from an hour on, or between two. Raises `StateError`."""
         with translated(self._path):
             for name, address, new, early_retry in self._db.execute(
                 """
                 SELECT name, address, total.new, total.early_retry FROM client JOIN (
                     SELECT client, sum(new) AS new, sum(early_retry) AS early_retry
-                    FROM attempt WHERE hour >= ? GROUP BY client
+                    FROM attempt WHERE hour BETWEEN ? AND ? GROUP BY client
                 ) AS total ON total.client = client.id
                 """,
-                (first_hour,),
+                (first_hour, _last(last_hour)),
             ):
                 yield ClientAttempts(Client(name, address), new, early_retry)
 
-    def decisions(self, first_hour: int) -> dict[tuple[str, str], int]:
-        """Return the decisions since an hour, by action and reason. Raises `StateError`."""
+    def decisions(self, first_hour: int, last_hour: int | None = None) -> dict[tuple[str, str], int]:
+        """Return the decisions from an hour on, or between two, by action and reason. Raises `StateError`."""
         with translated(self._path):
             rows = self._db.execute(
-                "SELECT action, reason, sum(total) FROM decision_hour WHERE hour >= ? GROUP BY action, reason",
-                (first_hour,),
+                "SELECT action, reason, sum(total) FROM decision_hour WHERE hour BETWEEN ? AND ? "
+                "GROUP BY action, reason",
+                (first_hour, _last(last_hour)),
             ).fetchall()
         return {(action, reason): total for action, reason, total in rows}
+
+    def postgrey_lines(self) -> int:
+        """Return how many lines of postgrey's were read since the state was begun. Raises `StateError`."""
+        with translated(self._path):
+            query = "SELECT coalesce(sum(total), 0) FROM source_lines WHERE outcome <> ?"
+            total: int = self._db.execute(query, (FOREIGN,)).fetchone()[0]
+        return total
+
+    def looked_at(self) -> float | None:
+        """Return when the sources were last looked at, in seconds since the epoch. Raises `StateError`."""
+        with translated(self._path):
+            row = self._db.execute("SELECT value FROM meta WHERE key = 'looked_at'").fetchone()
+        return None if row is None else row[0]
 
     def _snapshot(self, db: sqlite3.Connection) -> Snapshot:
         to_review = "FROM domain WHERE unreviewed > 0 AND name <> ?"
@@ -126,3 +144,7 @@ class StateReader:
                 db.execute("SELECT name, last_event FROM source WHERE last_event IS NOT NULL").fetchall()
             ),
         )
+
+
+def _last(hour: int | None) -> int:
+    return _FAR_HOUR if hour is None else hour

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 OTHER: Final = "other"
 """The domain under which attempts are counted whose own domain has no label, see ``--max-domains``."""
 
+DEFAULT_MAX_DOMAINS: Final = 1000
+
 UNCOVERED: Final = 0
 WHITELISTED: Final = 1
 IGNORED: Final = 2
@@ -43,6 +45,10 @@ class _DomainChange:
     unreviewed: int = 0
     last_hour: int = 0
     clients: list[Client] = field(default_factory=list)
+
+
+LOOK_SECONDS: Final = 300.0
+"""How far behind the present `Store.note_look` may be."""
 
 
 class Store:
@@ -108,12 +114,9 @@ class Store:
                 [(source, outcome, count) for outcome, count in tally.lines.items()],
             )
             first_hour = self._window.first_hour(now)
-            totals: defaultdict[tuple[str, str], int] = defaultdict(int)
-            for (_hour, action, reason), count in tally.decisions.items():
-                totals[action, reason] += count
             db.executemany(
                 "INSERT INTO decision VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total",
-                [(*labels, count) for labels, count in totals.items()],
+                [(*labels, count) for labels, count in tally.decision_totals().items()],
             )
             db.executemany(
                 "INSERT INTO decision_hour VALUES (?, ?, ?, ?) "
@@ -121,6 +124,16 @@ class Store:
                 [(*key, count) for key, count in sorted(tally.decisions.items()) if key[0] >= first_hour],
             )
             self._merge_greylisted(tally, verdict, first_hour)
+
+    def note_look(self, now: float) -> None:
+        """Keep that the sources were looked at, for those who read the state and wonder whether it is up to date.
+
+        Written at most every `LOOK_SECONDS`, so that an idle server's disk stays idle.
+        """
+        before = self._meta("looked_at")
+        if before is None or abs(now - before) >= LOOK_SECONDS:
+            with self._transaction():
+                self._set_meta("looked_at", now)
 
     def prune(self, now: float) -> None:
         """Let the window move on: what is older leaves it."""

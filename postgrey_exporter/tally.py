@@ -78,6 +78,13 @@ class Tally:
             if moment > self.lists_changed:
                 self.since_lists_changed[client] += 1
 
+    def decision_totals(self) -> Counter[tuple[str, str]]:
+        """Return the decisions by action and reason."""
+        totals: Counter[tuple[str, str]] = Counter()
+        for (_hour, action, reason), count in self.decisions.items():
+            totals[action, reason] += count
+        return totals
+
     def by_client(self) -> Iterator[tuple[Client, int, int]]:
         """Yield each client with how often it was greylisted as new and as an early retry."""
         for client, hours in self.greylisted.items():

@@ -183,3 +183,8 @@ parser_options = _together(timezone, syslog_tag)
 logging_options = _together(log_level, log_format)
 reading_options = _together(mail_log, parser_options, state, window, max_domains, list_options, logging_options)
 web_options = _together(listen_address, telemetry_path)
+
+logs_argument = click.argument("logs", metavar="[LOG]...", type=_FILE, nargs=-1)
+since = _option("--since", help="Count from here on: a date, a time (RFC 3339), or like 7d for seven days ago.")
+until = _option("--until", help="Count up to here.")
+gathering_options = _together(logs_argument, since, until, parser_options, state, window, list_options)

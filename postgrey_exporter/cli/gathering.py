@@ -1,0 +1,140 @@
+"""What `report` and `check` stand on: the logs that were named, or else the exporter's state."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from postgrey_exporter.cli.composition import open_lists
+from postgrey_exporter.cli.progress import Progress
+from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.oneoff import LogReader, Period
+from postgrey_exporter.parser import DECISION, MALFORMED, NO_DECISION, Parser
+from postgrey_exporter.settings import default_state, parse_moment
+from postgrey_exporter.standing import Standings, standings
+from postgrey_exporter.window import HOUR, hour_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import tzinfo
+
+    from postgrey_exporter.lists import ListFiles
+    from postgrey_exporter.window import Window
+
+STANDARD_INPUT: Final = Path("-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatheringSettings:
+    """The options of the commands that look once."""
+
+    logs: Sequence[Path]
+    timezone: tzinfo | None
+    syslog_tag: str
+    state: Path | None
+    window: Window
+    whitelist_files: Sequence[Path]
+    ignore_files: Sequence[Path]
+    since: str | None
+    until: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What was found out."""
+
+    since: float | None
+    until: float | None
+    decisions: Mapping[tuple[str, str], int]
+    standings: Standings
+    lists: ListFiles
+    problems: tuple[str, ...]
+    postgrey_lines: int
+    """Lines of postgrey's, decisions or not; 0 means that the log is not the one."""
+    newest: float | None
+    """When the newest log was written to, or the state last had news; seconds since the epoch."""
+
+
+def period_of(settings: GatheringSettings, now: float) -> Period:
+    """Return the time that was asked for. Raises `click.UsageError`."""
+    try:
+        since, until = (
+            None if text is None else parse_moment(text, now, settings.timezone)
+            for text in (settings.since, settings.until)
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError(f"--since {settings.since} is not before --until {settings.until}")
+    return Period(since, until)
+
+
+def gather(settings: GatheringSettings) -> Gathered:
+    """Look at the logs that were named, or at the state. Raises `PostgreyExporterError`, `click.UsageError`."""
+    now = time.time()
+    period = period_of(settings, now)
+    lists = open_lists(settings.whitelist_files, settings.ignore_files)
+    lists.refresh(now)
+    if settings.logs:
+        return _from_logs(settings, period, lists, now)
+    return _from_state(settings, period, lists, now)
+
+
+def _from_logs(settings: GatheringSettings, period: Period, lists: ListFiles, now: float) -> Gathered:
+    files = [log for log in settings.logs if log != STANDARD_INPUT]
+    progress = Progress(_size(files) if len(files) == len(settings.logs) else None)
+    reader = LogReader(Parser(settings.syslog_tag, settings.timezone), period, progress)
+    try:
+        reader.read_files(files)
+        if len(files) < len(settings.logs):
+            reader.read_stream(sys.stdin.buffer, now)
+    finally:
+        progress.close()
+    reading = reader.reading
+    if not reading.logs:
+        raise PostgreyExporterError("; ".join(reading.problems))
+    tally = reading.tally
+    return Gathered(
+        since=tally.first_event if period.since is None else period.since,
+        until=tally.last_event if period.until is None else period.until,
+        decisions=tally.decision_totals(),
+        standings=standings(tally.by_client(), lists.lists),
+        lists=lists,
+        problems=tuple(reading.problems),
+        postgrey_lines=sum(tally.lines[outcome] for outcome in (DECISION, NO_DECISION, MALFORMED)),
+        newest=reading.newest,
+    )
+
+
+def _size(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _from_state(settings: GatheringSettings, period: Period, lists: ListFiles, now: float) -> Gathered:
+    from postgrey_exporter.snapshot import StateReader  # noqa: PLC0415 - not needed to read logs
+
+    path = settings.state or default_state(os.environ)
+    reader = StateReader(path)
+    try:
+        first_hour = settings.window.first_hour(now)
+        if period.since is not None:
+            first_hour = max(first_hour, hour_of(period.since))
+        last_hour = None if period.until is None else hour_of(period.until - 1)
+        return Gathered(
+            since=first_hour * HOUR,
+            until=now if period.until is None else period.until,
+            decisions=reader.decisions(first_hour, last_hour),
+            standings=standings(reader.clients(first_hour, last_hour), lists.lists),
+            lists=lists,
+            problems=(),
+            postgrey_lines=reader.postgrey_lines(),
+            newest=reader.looked_at(),
+        )
+    finally:
+        reader.close()

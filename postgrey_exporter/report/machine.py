@@ -1,0 +1,74 @@
+"""The report for programs: JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from postgrey_exporter.decision import GREYLIST, GREYLIST_REASONS, PASS, PASS_REASONS
+
+if TYPE_CHECKING:
+    from postgrey_exporter.report import Report
+    from postgrey_exporter.standing import DomainStanding
+
+
+def as_json(report: Report) -> str:
+    """Return the report as one JSON object; times are RFC 3339 in UTC."""
+    standings = report.standings
+    content = {
+        "since": _time(report.since),
+        "until": _time(report.until),
+        "threshold": report.threshold,
+        "decisions": {
+            GREYLIST: {reason: report.decisions.get((GREYLIST, reason), 0) for reason in GREYLIST_REASONS},
+            PASS: {reason: report.decisions.get((PASS, reason), 0) for reason in PASS_REASONS},
+        },
+        "domains": [_domain(standing) for standing in standings.domains[: report.limit]],
+        "unknown_networks": [
+            {
+                "network": standing.network,
+                "greylisted": standing.greylisted,
+                "new": standing.new,
+                "early_retry": standing.early_retry,
+                "clients": standing.clients,
+                "unreviewed": standing.unreviewed,
+            }
+            for standing in standings.nameless[: report.limit]
+        ],
+        "problems": list(report.problems),
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_csv(report: Report) -> str:
+    """Return the domains as CSV with a header line (RFC 4180)."""
+    columns = ("domain", "greylisted", "new", "early_retry", "clients", "networks", "unreviewed", "covered_by")
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    for standing in report.standings.domains[: report.limit]:
+        values = _domain(standing)
+        writer.writerow([values[column] if values[column] is not None else "" for column in columns])
+    return text.getvalue()
+
+
+def _domain(standing: DomainStanding) -> dict[str, Any]:
+    return {
+        "domain": standing.domain,
+        "greylisted": standing.greylisted,
+        "new": standing.new,
+        "early_retry": standing.early_retry,
+        "clients": standing.clients,
+        "networks": standing.networks,
+        "covered_by": standing.covered_by,
+        "unreviewed": standing.unreviewed,
+    }
+
+
+def _time(moment: float | None) -> str | None:
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
