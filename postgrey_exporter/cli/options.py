@@ -25,16 +25,18 @@ def variable(option: str) -> str:
     return "POSTGREY_EXPORTER_" + option.removeprefix("--").replace("-", "_").replace(".", "_").upper()
 
 
-class _Parsed(click.ParamType[Any]):
+class Parsed(click.ParamType[Any]):
     """A value that a function of ours parses; its `ValueError` is the error message."""
 
     name = "value"
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        """Take what the value is called in the help, and the function that parses it."""
         self.name = name
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return what the function makes of the text; a default may be of the final type already."""
         if not isinstance(value, str):
             return value
         try:
@@ -76,8 +78,9 @@ class ListenAddressType(click.ParamType[Any]):
         return ListenAddress(host, int(port))
 
 
-def _option(name: str, *names: str, **attributes: Any) -> Callable[[FC], FC]:
-    return click.option(name, *names, envvar=variable(name), show_envvar=False, **attributes)
+def option(name: str, *names: str, **attributes: Any) -> Callable[[FC], FC]:
+    """Make an option that is an environment variable too."""
+    return click.option(name, *names, **{"envvar": variable(name)} | attributes)
 
 
 def _together(*decorators: Callable[[FC], FC]) -> Callable[[FC], FC]:
@@ -89,54 +92,54 @@ def _together(*decorators: Callable[[FC], FC]) -> Callable[[FC], FC]:
     return decorate
 
 
-mail_log = _option(
+mail_log = option(
     "--mail-log", "mail_logs", type=_FILE, multiple=True, help="Log that postgrey writes to; may be given again."
 )
-timezone = _option(
+timezone = option(
     "--timezone",
-    type=_Parsed("name", parse_zone),
+    type=Parsed("name", parse_zone),
     help="Zone of time stamps that name none.  [default: the system's]",
 )
-syslog_tag = _option(
-    "--syslog-tag", type=_Parsed("tag", _tag), default=DEFAULT_TAG, show_default=True, help="Tag postgrey logs under."
+syslog_tag = option(
+    "--syslog-tag", type=Parsed("tag", _tag), default=DEFAULT_TAG, show_default=True, help="Tag postgrey logs under."
 )
-state = _option("--state", type=_FILE, help="State file.  [default: in $STATE_DIRECTORY or the XDG state folder]")
-window = _option(
+state = option("--state", type=_FILE, help="State file.  [default: in $STATE_DIRECTORY or the XDG state folder]")
+window = option(
     "--window",
-    type=_Parsed("duration", _window),
+    type=Parsed("duration", _window),
     default="7d",
     show_default=True,
     help="How far back greylisted attempts count.",
 )
-threshold = _option(
+threshold = option(
     "--threshold",
     type=click.IntRange(min=1),
     default=DEFAULT_THRESHOLD,
     show_default=True,
     help="Attempts from which on a domain needs a decision.",
 )
-max_domains = _option(
+max_domains = option(
     "--max-domains",
     type=click.IntRange(min=1),
     default=1000,
     show_default=True,
     help="How many domains get a label of their own.",
 )
-whitelist_file = _option(
+whitelist_file = option(
     "--whitelist-file",
     "whitelist_files",
     type=_FILE,
     multiple=True,
     help="postgrey's client whitelist; may be given again.  [default: postgrey's own]",
 )
-ignore_file = _option(
+ignore_file = option(
     "--ignore-file",
     "ignore_files",
     type=_FILE,
     multiple=True,
     help="Domains that stay greylisted; may be given again.  [default: /etc/postgrey-exporter/ignore]",
 )
-log_level = _option(
+log_level = option(
     "--log.level",
     "log_level",
     type=click.Choice(logs.LEVELS),
@@ -144,7 +147,7 @@ log_level = _option(
     show_default=True,
     help="Least severe messages to log.",
 )
-log_format = _option(
+log_format = option(
     "--log.format",
     "log_format",
     type=click.Choice(logs.FORMATS),
@@ -152,7 +155,7 @@ log_format = _option(
     show_default=True,
     help="Form of the log on standard error.",
 )
-listen_address = _option(
+listen_address = option(
     "--web.listen-address",
     "listen_addresses",
     type=ListenAddressType(),
@@ -169,10 +172,10 @@ def _path(text: str) -> str:
     return text
 
 
-telemetry_path = _option(
+telemetry_path = option(
     "--web.telemetry-path",
     "telemetry_path",
-    type=_Parsed("path", _path),
+    type=Parsed("path", _path),
     default="/metrics",
     show_default=True,
     help="Path of the metrics.",
@@ -185,6 +188,6 @@ reading_options = _together(mail_log, parser_options, state, window, max_domains
 web_options = _together(listen_address, telemetry_path)
 
 logs_argument = click.argument("logs", metavar="[LOG]...", type=_FILE, nargs=-1)
-since = _option("--since", help="Count from here on: a date, a time (RFC 3339), or like 7d for seven days ago.")
-until = _option("--until", help="Count up to here.")
+since = option("--since", help="Count from here on: a date, a time (RFC 3339), or like 7d for seven days ago.")
+until = option("--until", help="Count up to here.")
 gathering_options = _together(logs_argument, since, until, parser_options, state, window, list_options)

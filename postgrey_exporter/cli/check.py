@@ -1,0 +1,141 @@
+"""``check``: the Nagios and Icinga plugin. Whatever keeps it from looking is UNKNOWN, never OK."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from postgrey_exporter.cli import options
+from postgrey_exporter.cli.gathering import GatheringSettings, gather
+from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.nagios import PluginResult, Range, check, unknown
+from postgrey_exporter.settings import DEFAULT_THRESHOLD, parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from postgrey_exporter.cli.gathering import Gathered
+
+_LOG_MAX_AGE = "8d"
+_STATE_MAX_AGE = "1h"
+
+
+class _TimedOutError(Exception):
+    """The time that ``--timeout`` gives is over."""
+
+
+class _Plugin(click.Command):
+    """A command whose every failure is the plugin's UNKNOWN, on standard output, with status 3."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the arguments; what is wrong with them is UNKNOWN too."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.ClickException as error:
+            _finish(unknown(error.format_message()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.Exit:
+            raise
+        except click.ClickException as error:
+            _finish(unknown(error.format_message()))
+        except PostgreyExporterError as error:
+            _finish(unknown(str(error)))
+        except _TimedOutError:
+            _finish(unknown(f"not done within {ctx.params['timeout']} s; see --timeout"))
+        except Exception as error:  # noqa: BLE001 - a monitoring system must not take a crash for a result
+            _finish(unknown(f"{type(error).__name__}: {error}"))
+
+
+def _range(text: str) -> Range:
+    return Range.parse(text)
+
+
+@click.command("check", cls=_Plugin)
+@options.gathering_options
+@options.option(
+    "--warning",
+    "-w",
+    "--threshold",
+    type=options.Parsed("range", _range),
+    default=str(DEFAULT_THRESHOLD),
+    envvar=options.variable("--threshold"),
+    show_default=True,
+    help="Warn at so many unreviewed attempts of a domain, or outside a Nagios range.",
+)
+@options.option(
+    "--critical", "-c", type=options.Parsed("range", _range), help="The same for CRITICAL.  [default: never]"
+)
+@options.option(
+    "--max-age",
+    type=options.Parsed("duration", parse_duration),
+    help=f"How old the newest log may be, or the state's last look.  [default: {_LOG_MAX_AGE}, {_STATE_MAX_AGE}]",
+)
+@options.option(
+    "--timeout", type=click.IntRange(min=1), default=30, show_default=True, help="Seconds until it gives up."
+)
+def command(
+    warning: Range, critical: Range | None, max_age: int | None, timeout: int, **gathering_options: Any
+) -> None:
+    """Warn about senders that are greylisted often and on no list, as a Nagios or Icinga plugin.
+
+    Each LOG may be plain, gzip, bzip2, xz or zstd, or - for standard input. Without LOG the check is on the state of
+    the exporter. Exits with 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).
+    """
+    settings = GatheringSettings(**gathering_options)
+    with _limited(timeout):
+        gathered = gather(settings)
+        hindrance = _hindrance(gathered, from_logs=bool(settings.logs), max_age=max_age)
+        if hindrance:
+            _finish(unknown(*hindrance))
+        _finish(check(gathered.standings.domains, warning, critical, gathered.problems))
+
+
+def _hindrance(gathered: Gathered, *, from_logs: bool, max_age: int | None) -> list[str]:
+    """Return what makes the counts say nothing."""
+    found = [
+        f"{status.path}: the {status.list} can't be read: {status.error}"
+        for status in gathered.lists.statuses()
+        if not status.up
+    ]
+    if not gathered.postgrey_lines:
+        found.append(
+            "there is no line of postgrey's: it may log elsewhere (on Debian 12 to the journal), under another tag "
+            "(--syslog-tag), or not at all (--quiet)"
+        )
+    limit = parse_duration(_LOG_MAX_AGE if from_logs else _STATE_MAX_AGE) if max_age is None else max_age
+    age = None if gathered.newest is None else time.time() - gathered.newest
+    if age is not None and age > limit:
+        what = "the newest log was last written to" if from_logs else "the exporter last looked at its sources"
+        found.append(f"{what} {_spoken(age)} ago, see --max-age; what came since is not counted")
+    return found
+
+
+def _spoken(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.1f} hours"  # noqa: PLR2004 - two days
+
+
+@contextlib.contextmanager
+def _limited(seconds: int) -> Iterator[None]:
+    def give_up(*_: object) -> NoReturn:
+        raise _TimedOutError
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+def _finish(result: PluginResult) -> NoReturn:
+    click.echo(result.text)
+    raise click.exceptions.Exit(int(result.status))
