@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_OUTPUT: Final = 8000
 """Bytes of a result: Nagios keeps 8 KiB of a plugin's output (``MAX_PLUGIN_OUTPUT_LENGTH``) and cuts the rest."""
 MAX_SERIES: Final = 50
-"""Domains in the performance data: graphing tools keep a file for each label for ever, and senders choose the labels."""
+"""Domains in the performance data: graphing tools keep a file for each label, and senders choose the labels."""
 
 _MAX_PERFDATA: Final = 3000
 _MAX_NAMES: Final = 2000
@@ -31,9 +31,8 @@ _MAX_PROBLEMS: Final = 5
 _CLOSING: Final = 200
 """Bytes kept free for the lines that say what was left out."""
 
-_BOUND: Final = r"-?[0-9]+(?:\.[0-9]+)?"
-_COUNT: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_RANGE: Final = re.compile(rf"(?P<inside>@?)(?:(?P<start>~|{_BOUND}|):)?(?P<end>{_BOUND}|)")
+_COUNT: Final = r"[0-9]{1,12}(?:\.[0-9]{1,6})?"
+_RANGE: Final = re.compile(rf"(?P<inside>@?)(?:(?P<start>~|-?{_COUNT}|):)?(?P<end>-?{_COUNT}|)")
 
 
 class RangeError(PostgreyExporterError, ValueError):
@@ -76,17 +75,17 @@ class Range:
         out is infinity, a start left out is 0. Raises `RangeError`.
         """
         bare = text.strip()
-        if _COUNT.fullmatch(bare):
+        if re.fullmatch(_COUNT, bare):
             return cls(float(bare), math.inf, inside=True)
         match = _RANGE.fullmatch(bare)
-        if match is None or not re.search(r"[0-9~]", bare) or bare.startswith("-") and ":" not in bare:
+        if match is None or not re.search(r"[0-9~]", bare):
             raise RangeError(
                 f"{text!r} is no threshold; write a count like 15, or a Nagios range like 10:20, ~:14 or @5:9"
             )
         start = -math.inf if match["start"] == "~" else float(match["start"] or 0)
         end = float(match["end"] or math.inf)
         if start > end:
-            raise RangeError(f"{text!r} is no Nagios range: its start lies above its end; swap the two")
+            raise RangeError(f"{text!r} is no Nagios range: it starts at {_number(start)} and ends at {_number(end)}")
         return cls(start, end, inside=bool(match["inside"]))
 
     def alerts(self, count: int) -> bool:
@@ -95,7 +94,9 @@ class Range:
 
     def keeps_alerting(self, count: int) -> bool:
         """Tell whether this count and every higher one alert: attempts that were not seen can't call it off."""
-        return self.start <= count and math.isinf(self.end) if self.inside else count > self.end
+        if self.inside:
+            return self.start <= count and math.isinf(self.end)
+        return max(count, math.ceil(max(self.start, 0))) > self.end
 
     def __str__(self) -> str:
         """Return the range, as a plain number where only an upper limit counts: Icinga reads nothing else."""
