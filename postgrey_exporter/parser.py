@@ -42,15 +42,15 @@ OUTCOMES: Final = (DECISION, NO_DECISION, FOREIGN, MALFORMED)
 """What a line can be: a decision; postgrey's, but none; another program's; postgrey's and not understood."""
 
 _UNKNOWN_NAME: Final = "unknown"
-_MOST_REPEATS: Final = 100_000
+_MOST_REPEATS_DIGITS: Final = 5
 _MOST_CLIENTS_REMEMBERED: Final = 20_000
 _FIELD: Final = rb"(?:delay|client_name|client_address|sender|recipient)="
 
 # Source of the field order: mylog_action in postgrey 1.37; an empty field is left out. A reason of a patched
-# build is free text and ends where a known field begins.
+# build is free text, commas included, and ends where a known field begins.
 _MESSAGE: Final = re.compile(
     rb"(?:[0-9A-Za-z]+: )?action=(greylist|pass)"
-    rb"(?:, reason=([^,\n]*(?:, (?!" + _FIELD + rb")[^,\n]*)*))?"
+    rb"(?:, reason=([^,\n]*(?:,(?! " + _FIELD + rb")[^,\n]*)*))?"
     rb"(?:, delay=([0-9]{1,10}))?"
     rb"(?:, client_name=([^,\s]*))?"
     rb"(?:, client_address=([^,\s]+))?"
@@ -59,7 +59,7 @@ _MESSAGE: Final = re.compile(
 _CLAIMS_DECISION: Final = re.compile(rb"(?:[0-9A-Za-z]+: )?action=")
 _BEFORE_1_28: Final = re.compile(rb"delayed ([0-9]{1,10}) seconds: client=([^,\s]*)(?:, [^\n]*)?[ \r]*")
 # rsyslog's $RepeatedMsgReduction, the default on Ubuntu.
-_REPEATED: Final = re.compile(rb"message repeated ([0-9]{1,9}) times: \[ ([^\n]*)\][ \r]*")
+_REPEATED: Final = re.compile(rb"message repeated ([0-9]+) times: \[ ([^\n]*)\][ \r]*")
 
 _EARLY_RETRY: Final = re.compile(rb"early-retry \([0-9]+s missing\)")
 _PASS_REASONS: Final = {
@@ -143,12 +143,13 @@ class Parser:
             parsed.no_decision += 1
 
     def _read_repeated(self, repeated: re.Match[bytes], moment: float, parsed: Parsed) -> None:
-        times = int(repeated[1])
-        if times > _MOST_REPEATS:
+        times = int(repeated[1]) if len(repeated[1]) <= _MOST_REPEATS_DIGITS else 0
+        lines, (start, end) = repeated.string, repeated.span(2)
+        if not times or _REPEATED.fullmatch(lines, start, end):
             parsed.malformed += 1
             return
         once = Parsed()
-        self._read_message(repeated.string, *repeated.span(2), moment, once)
+        self._read_message(lines, start, end, moment, once)
         parsed.decisions.extend(once.decisions * times)
         parsed.malformed += once.malformed
         parsed.no_decision += once.no_decision
@@ -166,12 +167,12 @@ class Parser:
         if client is None:
             return None
         seconds = None if delay is None else int(delay)
+        reason = (reason or b"").rstrip()
         if action == b"pass":
-            stripped = (reason or b"").rstrip()
-            return Decision(moment, PASS, _PASS_REASONS.get(stripped, OTHER_REASON), client, seconds)
+            return Decision(moment, PASS, _PASS_REASONS.get(reason, OTHER_REASON), client, seconds)
         if reason == b"new":
             return Decision(moment, GREYLIST, NEW, client, seconds)
-        if reason is not None and _EARLY_RETRY.fullmatch(reason):
+        if _EARLY_RETRY.fullmatch(reason):
             return Decision(moment, GREYLIST, EARLY_RETRY, client, seconds)
         return None
 
