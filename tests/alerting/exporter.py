@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from parts import Daemon, free_port
@@ -11,6 +12,15 @@ from parts.prometheus import answers
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+
+def decision_line(moment: float, decision: str, number: int, domain: str) -> str:
+    """Return a line of syslog with a decision (``action=…, reason=…``) about client ``number`` of ``domain``."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(moment))
+    return (
+        f"{stamp} mx1 postgrey[1]: {decision}, client_name=m{number}.{domain}, client_address=192.0.2.{number}, "
+        f"sender=a@{domain}, recipient=b@example.org\n"
+    )
 
 
 class Exporter(Daemon):
