@@ -1,0 +1,149 @@
+"""What the READMEs say of read access: a group is enough, and the shipped logrotate block keeps it.
+
+Accounts are played by root without capabilities: it may read what belongs to it or to its groups, as others do.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import stat
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from deploy_monitoring.article_week import environment, first_line, write_week
+from deploy_monitoring.monitoring import DEPLOY, PLUGIN
+from parts import Daemon, Rsyslog, free_port, require
+from parts.prometheus import answers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can play other accounts")
+
+NOBODY: Final = 65534
+READERS: Final = "adm"
+MAIL_LOG: Final = DEPLOY / "logrotate" / "mail-log"
+
+
+def readers() -> int:
+    return grp.getgrnam(READERS).gr_gid
+
+
+def check_as(groups: Sequence[int], arguments: Sequence[str | Path], lists: Path) -> tuple[int, str]:
+    """Run the plugin without root's power, in these groups; return its status and its first line."""
+    setpriv = require("setpriv", "util-linux")
+    membership = [f"--groups={','.join(map(str, groups))}"] if groups else ["--clear-groups"]
+    result = subprocess.run(
+        [setpriv, "--bounding-set=-all", "--inh-caps=-all", *membership, PLUGIN, "check", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment(lists)},
+    )
+    assert result.stderr == ""
+    return result.returncode, result.stdout.partition(" | ")[0].splitlines()[0]
+
+
+def give(path: Path, mode: int) -> None:
+    """Make a file another account's, readable by the readers' group."""
+    os.chown(path, NOBODY, readers())
+    path.chmod(mode)
+
+
+class Exporter(Daemon):
+    """The exporter over ``week.log`` of a folder, with the modes that the READMEs name."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("postgrey-exporter")
+        self._folder_of_logs = folder
+
+    def run(self) -> None:
+        self.directory.chmod(0o755)
+        self.state = self.directory / "state" / "state.sqlite3"
+        self.state.parent.mkdir()
+        address = f"127.0.0.1:{free_port()}"
+        self.start(
+            [
+                *("sh", "-c", 'umask 027; exec "$@"', "sh", PLUGIN, "serve", "--web.listen-address", address),
+                *("--mail-log", self._folder_of_logs / "week.log", "--state", self.state),
+            ],
+            ready=lambda: answers(f"http://{address}/-/ready"),
+            environment={**os.environ, **environment(self._folder_of_logs)},
+        )
+
+    def give_away(self) -> None:
+        """Make the state another account's, with the modes as they are."""
+        for path in self.state.parent.iterdir():
+            os.chown(path, NOBODY, readers())
+        give(self.state.parent, 0o750)
+
+
+def test_the_group_of_the_logs_is_enough_to_check_them(tmp_path: Path) -> None:
+    write_week(tmp_path)
+    log = tmp_path / "week.log"
+    give(log, 0o640)
+    status, line = check_as([], [log], tmp_path)
+    assert (status, line.partition(":")[0]) == (3, f"POSTGREY UNKNOWN - {log}")
+    assert "permission denied" in line.lower()
+    assert check_as([readers()], [log], tmp_path) == (1, first_line("WARNING"))
+
+
+def test_a_log_that_may_not_be_read_among_others_is_told_as_a_problem(tmp_path: Path) -> None:
+    write_week(tmp_path)
+    give(tmp_path / "mail.log", 0o640)
+    status, line = check_as([], [tmp_path / "mail.log.1", tmp_path / "mail.log"], tmp_path)
+    assert status == 1
+    assert line.endswith(" (incomplete: 1 problem)")
+
+
+def test_the_group_is_enough_to_check_a_running_exporters_state(tmp_path: Path) -> None:
+    write_week(tmp_path)
+    with Exporter(tmp_path) as exporter:
+        exporter.give_away()
+        state: list[str | Path] = ["--state", exporter.state]
+        status, line = check_as([], state, tmp_path)
+        assert (status, line.partition(":")[0]) == (3, f"POSTGREY UNKNOWN - {exporter.state}")
+        assert check_as([readers()], state, tmp_path) == (1, first_line("WARNING"))
+        exporter.stop()
+        status, line = check_as([readers()], state, tmp_path)
+        assert (status, line.partition(":")[0]) == (3, f"POSTGREY UNKNOWN - {exporter.state}")
+
+
+def test_the_shipped_logrotate_block_keeps_the_group_on_both_files(tmp_path: Path) -> None:
+    logrotate = require("logrotate")
+    log = tmp_path / "mail.log"
+    with Rsyslog("rfc3339", log) as rsyslog:
+        rsyslog.log("postfix/smtpd", 7, "before")
+        rsyslog.written("before")
+        os.chown(log, 0, readers())
+        block = MAIL_LOG.read_text().replace("/var/log/mail.log", str(log))
+        config = tmp_path / "mail-log"
+        config.write_text(block.replace("/usr/lib/rsyslog/rsyslog-rotate", f"kill -HUP {rsyslog.pid}"))
+        subprocess.run([logrotate, "--force", "--state", tmp_path / "status", config], check=True)
+        rsyslog.log("postfix/smtpd", 7, "after")
+        rsyslog.written("after")
+    for path in (log, tmp_path / "mail.log.1"):
+        status = path.stat()
+        assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o640, 0, readers())
+    assert "before" in (tmp_path / "mail.log.1").read_text()
+
+
+def test_logrotate_refuses_a_log_that_two_blocks_name(tmp_path: Path) -> None:
+    logrotate = require("logrotate")
+    folder = tmp_path / "logrotate.d"
+    folder.mkdir()
+    (tmp_path / "mail.log").touch()
+    block = MAIL_LOG.read_text().replace("/var/log/mail.log", str(tmp_path / "mail.log"))
+    for name in ("mail-log", "rsyslog"):
+        (folder / name).write_text(block)
+    (tmp_path / "logrotate.conf").write_text(f"include {folder}\n")
+    result = subprocess.run(
+        [logrotate, "--debug", "--state", tmp_path / "status", tmp_path / "logrotate.conf"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "duplicate log entry" in result.stderr
