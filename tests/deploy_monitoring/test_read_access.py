@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import grp
 import os
+import re
 import stat
 import subprocess
+import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -110,6 +112,44 @@ def test_the_group_is_enough_to_check_a_running_exporters_state(tmp_path: Path) 
         exporter.stop()
         status, line = check_as([readers()], state, tmp_path)
         assert (status, line.partition(":")[0]) == (3, f"POSTGREY UNKNOWN - {exporter.state}")
+
+
+JOURNAL_ENTRY: Final = """\
+__CURSOR=s=0123456789abcdef0123456789abcdef;i={number:x};b=0123456789abcdef0123456789abcdef;m={number};t={time};x=1
+__REALTIME_TIMESTAMP={time}
+__MONOTONIC_TIMESTAMP={number}
+_BOOT_ID=0123456789abcdef0123456789abcdef
+_HOSTNAME=mx1
+_PID=512
+SYSLOG_IDENTIFIER=postgrey
+MESSAGE={message}
+
+"""
+
+
+@pytest.mark.parametrize("system", ["nagios", "icinga"])
+def test_the_pipe_from_the_journal_is_checked_as_the_readme_writes_it(system: str, tmp_path: Path) -> None:
+    write_week(tmp_path)
+    journalctl = require("journalctl", "systemd")
+    start = int((time.time() - 86400) * 1e6)
+    entries = [
+        JOURNAL_ENTRY.format(number=number, time=start + number, message=line.partition("]: ")[2])
+        for number, line in enumerate((tmp_path / "week.log").read_text().splitlines(), start=1)
+    ]
+    (tmp_path / "export").write_text("".join(entries))
+    remote = require("systemd-journal-remote", "systemd-journal-remote")
+    subprocess.run([remote, "-o", tmp_path / "x.journal", tmp_path / "export"], check=True, capture_output=True)
+    match = re.search(r"journalctl (--identifier .*)", (DEPLOY / system / "README.md").read_text())
+    assert match
+    command = re.sub(r"\S*postgrey-exporter", str(PLUGIN), match[1]).replace("'$ARG1$'", "15")
+    result = subprocess.run(
+        ["sh", "-c", f"{journalctl} --file {tmp_path}/x.journal {command}", "sh"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment(tmp_path)},
+    )
+    assert (result.returncode, result.stdout.partition(" | ")[0]) == (1, first_line("WARNING"))
 
 
 def test_the_shipped_logrotate_block_keeps_the_group_on_both_files(tmp_path: Path) -> None:
