@@ -49,7 +49,7 @@ class Ingest:
         try:
             self.lists.refresh(now)
             self.store.prune(now)
-            self.store.judge(self._verdict, self.lists.lists.fingerprint)
+            self.store.judge(self._verdict, self.lists.fingerprint)
             for source in self.sources:
                 self._read(source, now, pause)
             self.store.note_look(now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -33,6 +33,15 @@ class _Commands(click.Group):
         command: click.Command = importlib.import_module(f"postgrey_exporter.cli.{cmd_name}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader of standard output that has seen enough, like ``head``, ends it well."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # What is still buffered has to go somewhere when the interpreter closes standard output.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -56,10 +65,6 @@ def main() -> None:
     except PostgreyExporterError as error:
         click.echo(f"postgrey-exporter: {error}", err=True)
         status = 2
-    except BrokenPipeError:
-        # The reader has seen enough; closing standard output again would raise once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
     except (KeyboardInterrupt, click.Abort):
         status = 130
     sys.exit(status if isinstance(status, int) else 0)
