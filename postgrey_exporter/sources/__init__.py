@@ -37,6 +37,10 @@ class SourceStatus:
     """Bytes known to have been in a log and gone before they were read."""
     unreadable: tuple[str, ...]
     """One line for each rotated file that can't be read."""
+    gaps: int = 0
+    """Times that lines may have been lost and nobody can tell how many, or whether any."""
+    rest_until: float = 0.0
+    """Until when, in seconds since the epoch, a look is not worth its cost unless somebody asks."""
 
 
 class Source(Protocol):

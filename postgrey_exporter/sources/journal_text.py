@@ -1,0 +1,178 @@
+"""The text forms of the systemd journal, JSON and export, as log lines.
+
+So print ``journalctl --output=json`` (also json-pretty, json-seq and json-sse) and ``--output=export``; the latter is
+described at https://systemd.io/JOURNAL_EXPORT_FORMATS/. Memory is bounded whatever an entry holds: of a long text the
+first `LONGEST_FIELD` bytes are kept, of JSON nothing beyond `LONGEST_JSON`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from postgrey_exporter.sources.journal_entry import Entry, Renderer, trusted_accounts
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
+
+Form = Literal["json", "export"]
+
+LONGEST_FIELD: Final = 64 << 10
+"""Bytes of a field that are kept. Postfix hands over less than 8 KiB."""
+LONGEST_JSON: Final = 8 << 20
+"""Bytes of an entry in JSON that is looked at: 1 MB of binary text, as JSON's list of numbers, takes 5 MB."""
+BLOCK_BYTES: Final = 256 << 10
+"""Bytes of lines that are handed on together."""
+
+_EXPORT_START: Final = re.compile(rb"\s*(?:__CURSOR|__REALTIME_TIMESTAMP|__MONOTONIC_TIMESTAMP|_BOOT_ID)=")
+_JSON_START: Final = re.compile(rb"[\s\x1e]*(?:data: )?\{")
+_JSON_FIELD: Final = re.compile(rb'"(?:__CURSOR|__REALTIME_TIMESTAMP|__MONOTONIC_TIMESTAMP|_BOOT_ID|MESSAGE)" ?: ?')
+_FIELD_NAME: Final = re.compile(rb"[A-Z0-9_]{1,64}\n")
+_NUMBER: Final = re.compile(rb"[0-9]{1,18}")
+
+
+def form_of(head: bytes) -> Form | None:
+    """Tell by a stream's first bytes (a few thousand) which form it has; ``None``: no journal's."""
+    if _EXPORT_START.match(head):
+        return "export"
+    return "json" if _JSON_START.match(head) and _JSON_FIELD.search(head) else None
+
+
+def journal_lines(stream: io.BufferedReader, form: Form, tag: str) -> Iterator[bytes]:
+    """Yield blocks of log lines, one line an entry, postgrey's under the tag ``tag``."""
+    renderer = Renderer(tag, trusted_accounts(tag))
+    block: list[bytes] = []
+    size = 0
+    for entry in entries(stream, form):
+        line = renderer.line(entry)
+        block.append(line)
+        size += len(line)
+        if size >= BLOCK_BYTES:
+            yield b"".join(block)
+            block.clear()
+            size = 0
+    if block:
+        yield b"".join(block)
+
+
+def entries(stream: io.BufferedReader, form: Form) -> Iterator[Entry]:
+    """Yield the entries of a stream; the end of the stream ends the last one. What is no entry is passed over."""
+    return _json_entries(stream) if form == "json" else export_entries(stream)
+
+
+def export_entries(stream: io.BufferedReader, *, ended: bool = True) -> Iterator[Entry]:
+    """Yield the entries of the export format. With ``ended=False`` a last one without its blank line is none."""
+    while ahead := stream.peek():
+        at = 0
+        while (end := ahead.find(b"\n\n", at)) >= 0:
+            try:
+                fields = dict([line.split(b"=", 1) for line in ahead[at:end].split(b"\n")])
+            except ValueError:
+                break  # a value that is told by its length, and may hold anything: to be read from its start
+            at = end + 2
+            yield _entry(fields)
+        if at:
+            stream.read(at)
+        else:
+            fields, whole = _read_fields(stream)
+            if fields and (whole or ended):
+                yield _entry(fields)
+
+
+def _read_fields(stream: io.BufferedReader) -> tuple[dict[bytes, bytes], bool]:
+    """Read one entry field by field; tell also whether its end was there."""
+    fields: dict[bytes, bytes] = {}
+    while line := stream.readline(LONGEST_FIELD):
+        if line == b"\n":
+            return fields, True
+        name, equals, value = line.partition(b"=")
+        if equals:
+            fields[name] = value.removesuffix(b"\n")
+            _skip_line(stream, line)
+        elif _FIELD_NAME.fullmatch(line):
+            fields[line[:-1]] = _binary_value(stream)
+        else:
+            _skip_line(stream, line)
+    return fields, False
+
+
+def _skip_line(stream: io.BufferedReader, begun: bytes) -> None:
+    while begun and not begun.endswith(b"\n"):
+        begun = stream.readline(LONGEST_FIELD)
+
+
+def _binary_value(stream: io.BufferedReader) -> bytes:
+    """Read a value that is told by its length: eight bytes, the least significant first, then a newline after it."""
+    size = int.from_bytes(stream.read(8), "little")
+    kept = stream.read(min(size, LONGEST_FIELD))
+    left = size - len(kept) + 1
+    while left and (passed := stream.read(min(left, LONGEST_FIELD))):
+        left -= len(passed)
+    return kept
+
+
+def _entry(fields: dict[bytes, bytes]) -> Entry:
+    return Entry(
+        cursor=fields.get(b"__CURSOR", b"").decode("ascii", "replace"),
+        realtime=_microseconds(fields.get(b"__REALTIME_TIMESTAMP", b"")),
+        identifier=fields.get(b"SYSLOG_IDENTIFIER", b""),
+        unit=fields.get(b"_SYSTEMD_UNIT", b""),
+        uid=fields.get(b"_UID", b""),
+        message=fields.get(b"MESSAGE", b""),
+    )
+
+
+def _microseconds(text: bytes) -> int:
+    return int(text) if _NUMBER.fullmatch(text) else -1
+
+
+def _json_entries(stream: io.BufferedReader) -> Iterator[Entry]:
+    while text := stream.readline(LONGEST_JSON):
+        _skip_line(stream, text)
+        if text.strip(b"\x1e \r\n") == b"{":
+            text += _rest_of_object(stream)
+        try:
+            found = json.loads(text.strip(b"\x1e \r\n").removeprefix(b"data: "))
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield _entry_of_json(found)
+
+
+def _rest_of_object(stream: io.BufferedReader) -> bytes:
+    """Read the other lines of an object that json-pretty spreads over many."""
+    lines: list[bytes] = []
+    left = LONGEST_JSON
+    while left > 0 and (line := stream.readline(left)):
+        lines.append(line)
+        left -= len(line)
+        if line.rstrip() == b"}":
+            break
+    return b"".join(lines)
+
+
+def _entry_of_json(found: dict[str, Any]) -> Entry:
+    return Entry(
+        cursor=_json_bytes(found.get("__CURSOR", "")).decode("ascii", "replace"),
+        realtime=_microseconds(_json_bytes(found.get("__REALTIME_TIMESTAMP", ""))),
+        identifier=_json_bytes(found.get("SYSLOG_IDENTIFIER", "")),
+        unit=_json_bytes(found.get("_SYSTEMD_UNIT", "")),
+        uid=_json_bytes(found.get("_UID", "")),
+        message=None if found.get("MESSAGE", "") is None else _json_bytes(found.get("MESSAGE", "")),
+    )
+
+
+def _json_bytes(value: Any) -> bytes:
+    """Return a field's bytes: JSON has them as text, as a list of numbers if they are none, or a list of such."""
+    if isinstance(value, list) and value and not isinstance(value[0], int):
+        value = value[-1]  # a field that was given several times
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass")[:LONGEST_FIELD]
+    if isinstance(value, list):
+        try:
+            return bytes(value[:LONGEST_FIELD])
+        except (TypeError, ValueError):
+            return b""
+    return str(value).encode() if isinstance(value, int) else b""
