@@ -83,7 +83,13 @@ def open_readable(path: Path) -> sqlite3.Connection:
     if not path.exists():
         raise StateError(f"{path}: there is no state here; run `postgrey-exporter serve` or `collect` first")
     with translated(path):
-        db = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+        db = sqlite3.connect(
+            f"file:{_quoted(path)}?mode=ro",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
         try:
             if checked_version(db, str(path)) == 0:
                 raise StateError(f"{path}: the state is empty still")
