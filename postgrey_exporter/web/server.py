@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _THREADS: Final = 4
 _TIMEOUT_SECONDS: Final = 10
 _IDLE_TICK_SECONDS: Final = 1.0
+_STOP_SECONDS: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,10 @@ class Servers:
                 shutdown_timeout=0,
             )
             server.expiration_interval = _IDLE_TICK_SECONDS
-            try:
-                server.prepare()
-            except OSError as error:
+            if error := _prepare(server):
                 self.stop()
                 raise PostgreyExporterError(
-                    f"{address}: can't listen there: {_reason(error)}; "
-                    "choose another with --web.listen-address"
+                    f"{address}: can't listen there: {_reason(error)}; choose another with --web.listen-address"
                 ) from error
             self._servers.append(server)
 
@@ -64,9 +62,33 @@ class Servers:
             threading.Thread(target=server.serve, name="web", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop listening."""
-        for server in self._servers:
-            server.stop()
+        """Stop listening; requests under way get a moment to end."""
+        # cheroot notices at its next tick only.
+        threads = [threading.Thread(target=server.stop, daemon=True) for server in self._servers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(_STOP_SECONDS / len(threads))
+
+
+def _prepare(server: wsgi.Server) -> OSError | None:
+    """Bind a server and start its threads; return what prevented that.
+
+    Done in a thread that does not keep the process alive: cheroot's worker threads inherit that, and would otherwise
+    wait for the next request of an open connection when the program is to end.
+    """
+    failures: list[OSError] = []
+
+    def prepare() -> None:
+        try:
+            server.prepare()
+        except OSError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=prepare, daemon=True)
+    thread.start()
+    thread.join()
+    return failures[0] if failures else None
 
 
 def _reason(error: OSError) -> str:
