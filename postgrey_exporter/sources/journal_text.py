@@ -129,28 +129,35 @@ def _microseconds(text: bytes) -> int:
 
 
 def _json_entries(stream: io.BufferedReader) -> Iterator[Entry]:
-    while text := stream.readline(LONGEST_JSON):
-        _skip_line(stream, text)
-        if text.strip(b"\x1e \r\n") == b"{":
-            text += _rest_of_object(stream)
+    for text in _json_texts(stream):
         try:
-            found = json.loads(text.strip(b"\x1e \r\n").removeprefix(b"data: "))
+            found = json.loads(text)
         except (ValueError, RecursionError):
             continue
         if isinstance(found, dict):
             yield _entry_of_json(found)
 
 
-def _rest_of_object(stream: io.BufferedReader) -> bytes:
-    """Read the other lines of an object that json-pretty spreads over many."""
-    lines: list[bytes] = []
-    left = LONGEST_JSON
-    while left > 0 and (line := stream.readline(left)):
-        lines.append(line)
-        left -= len(line)
-        if line.rstrip() == b"}":
-            break
-    return b"".join(lines)
+def _json_texts(stream: io.BufferedReader) -> Iterator[bytes]:
+    """Yield the text of each object: a line, or what json-pretty spreads from a line ``{`` to a line ``}``."""
+    spread: list[bytes] = []
+    size = 0
+    while line := stream.readline(LONGEST_JSON):
+        _skip_line(stream, line)
+        text = line.strip(b"\x1e\r\n")
+        if text == b"{":
+            spread, size = [text], 0
+        elif not spread:
+            yield text.removeprefix(b"data: ")
+        elif text == b"}":
+            yield b"".join([*spread, text])
+            spread = []
+        elif text[:1].isspace() and size < LONGEST_JSON:
+            spread.append(text)
+            size += len(text)
+        else:
+            spread = []
+            yield text
 
 
 def _entry_of_json(found: dict[str, Any]) -> Entry:
