@@ -6,7 +6,7 @@ import contextlib
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postgrey_exporter import nagios
@@ -143,6 +143,7 @@ def test_the_written_range_means_the_same_to_nagios(text: str, count: int) -> No
 
 
 @given(RANGES, st.integers(0, 60))
+@example("0.1:0.2", 0)
 def test_what_keeps_alerting_alerts_at_every_higher_count(text: str, count: int) -> None:
     try:
         limit = Range.parse(text)
@@ -248,6 +249,10 @@ def test_unknown_lists_further_reasons_below_the_first() -> None:
 def test_a_reason_is_one_line_of_plain_text() -> None:
     result = nagios.unknown("gr\u00fcn.log:\n| rm\tit\x1b[31m")
     assert result.text == r"POSTGREY UNKNOWN - gr\xfcn.log: ? rm it?[31m"
+
+
+def test_a_long_reason_is_cut() -> None:
+    assert nagios.unknown("x" * 500).text == f"POSTGREY UNKNOWN - {'x' * 397}..."
 
 
 HOSTILE = st.text(max_size=300)
