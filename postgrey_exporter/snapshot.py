@@ -131,14 +131,17 @@ class StateReader:
                 "SELECT name, new, early_retry, ineffective FROM domain WHERE labelled ORDER BY name"
             )
         )
-        all_domains = db.execute("SELECT count(*) FROM domain").fetchone()[0]
+        (folded,) = db.execute(
+            "SELECT count(*) FROM domain WHERE NOT labelled "
+            "AND last_hour >= (SELECT value FROM meta WHERE key = 'first_hour')"
+        ).fetchone()
         return Snapshot(
             decisions={(action, reason): total for action, reason, total in db.execute("SELECT * FROM decision")},
             domains=domains,
             unreviewed=unreviewed,
             unreviewed_not_shown=all_to_review - len(unreviewed),
             labels=sum(counter.domain not in {UNKNOWN, OTHER} for counter in domains),
-            folded=all_domains - len(domains),
+            folded=folded,
             lines={(source, outcome): total for source, outcome, total in db.execute("SELECT * FROM source_lines")},
             last_events=dict(
                 db.execute("SELECT name, last_event FROM source WHERE last_event IS NOT NULL").fetchall()
