@@ -1,0 +1,150 @@
+"""The store's running sums against a count of the same attempts one by one, at many moments of a changing world."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW, Client, Decision
+from postgrey_exporter.domains import UNKNOWN, registrable_domain
+from postgrey_exporter.parser import Parsed
+from postgrey_exporter.snapshot import StateReader
+from postgrey_exporter.store import IGNORED, OTHER, UNCOVERED, WHITELISTED, Store
+from postgrey_exporter.tally import Tally
+from postgrey_exporter.window import HOUR, Window
+
+WINDOW: Final = Window(3)
+CLIENTS: Final = tuple(
+    Client(name, address)
+    for name, address in (
+        ("a.example.com", "192.0.2.1"),
+        ("a.example.com", "192.0.2.2"),
+        ("b.example.com", "198.51.100.1"),
+        ("mail.example.net", "203.0.113.1"),
+        ("mail.example.org", "203.0.113.2"),
+        ("mx.outlook.com", "198.18.0.1"),
+        ("unknown", "198.18.1.1"),
+        ("unknown", "198.18.2.1"),
+    )
+)
+# Thousands of commits: in memory, where the system has a place for that.
+MEMORY: Final = next((folder for folder in ("/dev/shm",) if os.access(folder, os.W_OK)), None)  # noqa: S108
+VERDICTS: Final = st.lists(
+    st.sampled_from([UNCOVERED, UNCOVERED, WHITELISTED, IGNORED]), min_size=len(CLIENTS), max_size=len(CLIENTS)
+).map(lambda verdicts: dict(zip(CLIENTS, verdicts, strict=True)))
+# Hours before the present: of the window, of long ago as in an old archive, and of a clock that runs ahead.
+ATTEMPTS: Final = st.lists(
+    st.tuples(
+        st.sampled_from(CLIENTS),
+        st.integers(-2, 8),
+        st.sampled_from([NEW, NEW, EARLY_RETRY]),
+    ),
+    max_size=8,
+)
+
+
+class Window3Hours(RuleBasedStateMachine):
+    """Merges, passing time, edited lists and restarts in any order."""
+
+    @initialize(max_domains=st.integers(1, 6), verdicts=VERDICTS)
+    def begin(self, max_domains: int, verdicts: dict[Client, int]) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="window-", dir=MEMORY)
+        self.path = Path(self.folder.name) / "state.sqlite3"
+        self.now = 1000.5 * HOUR
+        self.latest = self.now
+        self.window: list[tuple[Client, int, str]] = []
+        self.total: Counter[tuple[str, str]] = Counter()
+        self.max_domains = max_domains
+        self.store = Store(self.path, window=WINDOW, max_domains=max_domains)
+        self.edit_lists(verdicts)
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.store.close()
+            self.folder.cleanup()
+
+    @rule(verdicts=VERDICTS)
+    def edit_lists(self, verdicts: dict[Client, int]) -> None:
+        self.verdicts = verdicts
+        self.store.judge(verdicts.__getitem__, repr(sorted(verdicts.items())))
+
+    @rule(attempts=ATTEMPTS, source=st.sampled_from(["/var/log/mail.log", "/var/log/other.log"]))
+    def read(self, attempts: list[tuple[Client, int, str]], source: str) -> None:
+        hour_now = int(self.now // HOUR)
+        tally = Tally()
+        tally.add(
+            Parsed(
+                [
+                    Decision((hour_now - ago) * HOUR + 5, GREYLIST, reason, client, None)
+                    for client, ago, reason in attempts
+                ]
+            )
+        )
+        self.store.merge(source, tally, {}, self.verdicts.__getitem__, self.now)
+        self.forget()
+        for client, ago, reason in attempts:
+            self.total[GREYLIST, reason] += 1
+            if ago <= WINDOW.hours:
+                self.window.append((client, hour_now - ago, reason))
+
+    @rule(hours=st.floats(-1.5, 5))
+    def time_passes(self, hours: float) -> None:
+        self.now += hours * HOUR
+        self.latest = max(self.latest, self.now)
+        self.store.prune(self.now)
+        self.forget()
+
+    @rule(max_domains=st.integers(1, 6))
+    def restart(self, max_domains: int) -> None:
+        self.store.close()
+        self.max_domains = max_domains
+        self.store = Store(self.path, window=WINDOW, max_domains=max_domains)
+
+    def forget(self) -> None:
+        first_hour = WINDOW.first_hour(self.now)
+        self.window = [attempt for attempt in self.window if attempt[1] >= first_hour]
+
+    @invariant()
+    def the_state_is_what_a_recount_says(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        reader = StateReader(self.path, max_domains=self.max_domains)
+        try:
+            kept = reader.snapshot()
+            clients = Counter({(one.client, NEW): one.new for one in reader.clients(0)})
+            clients += Counter({(one.client, EARLY_RETRY): one.early_retry for one in reader.clients(0)})
+            by_hour = reader.decisions(0)
+        finally:
+            reader.close()
+        uncovered = Counter(
+            registrable_domain(client.name)
+            for client, _, _ in self.window
+            if self.verdicts[client] == UNCOVERED and client.name != UNKNOWN
+        )
+        largest = sorted(uncovered.items(), key=lambda item: (-item[1], item[0]))[: self.max_domains]
+        assert kept.unreviewed == dict(largest)
+        assert kept.unreviewed_not_shown == len(uncovered) - len(largest)
+        assert clients == Counter((client, reason) for client, _, reason in self.window)
+        assert by_hour == Counter((GREYLIST, reason) for _, _, reason in self.window)
+        assert kept.decisions == self.total
+
+        labelled = {counter.domain for counter in kept.domains}
+        assert kept.labels == len(labelled - {UNKNOWN, OTHER}) <= self.max_domains
+        if self.now == self.latest:  # when a clock goes back, hours come back into the window whose attempts are gone
+            in_window = {registrable_domain(client.name) for client, _, _ in self.window}
+            assert kept.folded == len(in_window - labelled)
+        assert sum(counter.new + counter.early_retry for counter in kept.domains) <= self.total.total()
+
+
+# Not shrunk: that takes minutes, and a failing run of fifteen steps can be read as it is.
+Window3Hours.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=15, deadline=None, phases=set(Phase) - {Phase.shrink, Phase.explain}
+)
+TestWindow = Window3Hours.TestCase
