@@ -39,10 +39,11 @@ class Ingest:
         """How each source is doing, as of the last reading."""
         self._resume()
 
-    def advance(self, now: float, pause: Callable[[], None] = lambda: None) -> None:
+    def advance(self, now: float, pause: Callable[[], None] = lambda: None, *, asked: bool = True) -> None:
         """Read what has come, up to the sources' present ends, and commit it.
 
-        ``pause`` is called after each commit: a place to let others at the state, or to stop by an exception.
+        ``pause`` is called after each block of lines: a place to stop by an exception. Sources whose next look is
+        not worth its cost yet are left alone unless somebody ``asked``.
 
         Raises `StateError` when the state could not be read or written. Nothing is lost by that.
         """
@@ -51,7 +52,8 @@ class Ingest:
             self.store.prune(now)
             self.store.judge(self._verdict, self.lists.fingerprint)
             for source in self.sources:
-                self._read(source, now, pause)
+                if asked or not self._rests(source, now):
+                    self._read(source, now, pause)
             self.store.note_look(now)
         except StateError:
             self._resume()
@@ -79,7 +81,7 @@ class Ingest:
                 tally = self._new_tally()
                 pending = 0
                 self._note_status(source)
-                pause()
+            pause()
         position = source.position()
         if pending or position != committed:
             self.store.merge(source.name, tally, position, self._verdict, now)
@@ -98,6 +100,10 @@ class Ingest:
         if cover is None:
             return UNCOVERED
         return WHITELISTED if cover.list == "whitelist" else IGNORED
+
+    def _rests(self, source: Source, now: float) -> bool:
+        status = self.statuses.get(source.name)
+        return status is not None and now < status.rest_until
 
     def _note_status(self, source: Source) -> None:
         self.statuses = {**self.statuses, source.name: source.status()}

@@ -165,8 +165,16 @@ def _sources(view: View) -> Iterator[Metric]:
         "Bytes known to have been written and gone before they were read.",
         labels=("source",),
     )
+    gaps = CounterMetricFamily(
+        "postgrey_exporter_source_gaps",
+        "Times that lines may have been lost unread and nobody can tell how many: the journal was vacuumed.",
+        labels=("source",),
+    )
+    info = InfoMetricFamily("postgrey_exporter_source", "Which sources are read, and why.", labels=("source",))
     for name, status in view.sources.items():
         label = (name,)
+        info.add_metric(label, {"reason": status.reason})
+        gaps.add_metric(label, status.gaps)
         up.add_metric(label, status.up)
         unread.add_metric(label, status.unread_bytes)
         unreadable.add_metric(label, len(status.unreadable))
@@ -176,7 +184,7 @@ def _sources(view: View) -> Iterator[Metric]:
             lines.add_metric((name, outcome), view.snapshot.lines.get((name, outcome), 0))
         rotations.add_metric(label, status.rotations)
         lost.add_metric(label, status.lost_bytes)
-    yield from (up, last_event, unread, lines, rotations, lost, unreadable)
+    yield from (info, up, last_event, unread, lines, rotations, lost, gaps, unreadable)
 
 
 def _lists(view: View) -> Iterator[Metric]:

@@ -60,7 +60,7 @@ class Service:
         """Read on until `stop` is called."""
         while not self._stopping.is_set():
             with self._writing:
-                self._advance()
+                self._advance(asked=False)
             self._stopping.wait(POLL_SECONDS)
 
     def stop(self) -> None:
@@ -71,7 +71,7 @@ class Service:
         """Return what the metrics are made of, after reading what the log has grown by."""
         if self._caught_up.is_set() and self._writing.acquire(timeout=SCRAPE_PATIENCE_SECONDS):
             try:
-                self._advance()
+                self._advance(asked=True)
             finally:
                 self._writing.release()
         return make_view(self._ingest, self._snapshot(), state_up=self._state_error is None)
@@ -82,9 +82,9 @@ class Service:
         with self._reading:
             return standings(self._reader.clients(self._window.first_hour(self._clock())), lists)
 
-    def _advance(self) -> None:
+    def _advance(self, *, asked: bool) -> None:
         try:
-            self._ingest.advance(self._clock(), self._stop_if_told)
+            self._ingest.advance(self._clock(), self._stop_if_told, asked=asked)
         except StoppedError:
             return
         except StateError as error:

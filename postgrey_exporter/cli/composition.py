@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from postgrey_exporter.sources import Source
     from postgrey_exporter.window import Window
 
 
@@ -32,6 +33,8 @@ class ReadingSettings:
     """The options of every command that reads logs into the state."""
 
     mail_logs: Sequence[Path]
+    journal: bool
+    journal_directory: Path | None
     timezone: tzinfo | None
     syslog_tag: str
     state: Path | None
@@ -47,14 +50,11 @@ class ReadingSettings:
 def reading(settings: ReadingSettings) -> Iterator[tuple[Ingest, StateReader]]:
     """Open the state and the logs, and close them in the end. Raises `PostgreyExporterError`."""
     logs.set_up(settings.log_level, settings.log_format)
-    if not settings.mail_logs:
-        raise click.UsageError("name the log that postgrey writes to with --mail-log")
     lists = open_lists(settings.whitelist_files, settings.ignore_files)
     path = settings.state or default_state(os.environ)
     store = Store(path, window=settings.window, max_domains=settings.max_domains)
     try:
-        sources = [FileSource(log, settings.window.seconds) for log in distinct(settings.mail_logs)]
-        ingest = Ingest(store, sources, Parser(settings.syslog_tag, settings.timezone), lists)
+        ingest = Ingest(store, named_sources(settings), Parser(settings.syslog_tag, settings.timezone), lists)
         reader = StateReader(path, max_domains=settings.max_domains)
         try:
             yield ingest, reader
@@ -63,6 +63,20 @@ def reading(settings: ReadingSettings) -> Iterator[tuple[Ingest, StateReader]]:
             ingest.close()
     finally:
         store.close()
+
+
+def named_sources(settings: ReadingSettings) -> list[Source]:
+    """Return the sources that the options name. Raises `click.UsageError` where none does."""
+    sources: list[Source] = [FileSource(log, settings.window.seconds) for log in distinct(settings.mail_logs)]
+    if settings.journal or settings.journal_directory:
+        from postgrey_exporter.sources.journal import JournalSource  # noqa: PLC0415 - not for those who have a log
+
+        sources.append(
+            JournalSource(settings.window.seconds, tag=settings.syslog_tag, directory=settings.journal_directory)
+        )
+    if not sources:
+        raise click.UsageError("name the log that postgrey writes to with --mail-log, or --journal")
+    return sources
 
 
 def open_lists(whitelist_files: Sequence[Path], ignore_files: Sequence[Path]) -> ListFiles:

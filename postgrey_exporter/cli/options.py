@@ -95,6 +95,12 @@ def _together(*decorators: Callable[[FC], FC]) -> Callable[[FC], FC]:
 mail_log = option(
     "--mail-log", "mail_logs", type=_FILE, multiple=True, help="Log that postgrey writes to; may be given again."
 )
+journal = option("--journal", is_flag=True, help="Read the systemd journal.")
+journal_directory = option(
+    "--journal-directory",
+    type=_FILE,
+    help="Read the journal files of this folder instead of the system's; implies --journal.",
+)
 timezone = option(
     "--timezone",
     type=Parsed("name", parse_zone),
@@ -184,7 +190,8 @@ telemetry_path = option(
 list_options = _together(whitelist_file, ignore_file)
 parser_options = _together(timezone, syslog_tag)
 logging_options = _together(log_level, log_format)
-reading_options = _together(mail_log, parser_options, state, window, max_domains, list_options, logging_options)
+source_options = _together(mail_log, journal, journal_directory, parser_options)
+reading_options = _together(source_options, state, window, max_domains, list_options, logging_options)
 web_options = _together(listen_address, telemetry_path)
 
 logs_argument = click.argument("logs", metavar="[LOG]...", type=_FILE, nargs=-1)

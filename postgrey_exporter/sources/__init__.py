@@ -41,6 +41,8 @@ class SourceStatus:
     """Times that lines may have been lost and nobody can tell how many, or whether any."""
     rest_until: float = 0.0
     """Until when, in seconds since the epoch, a look is not worth its cost unless somebody asks."""
+    reason: str = "named"
+    """Why this source is read and not another."""
 
 
 class Source(Protocol):
