@@ -1,0 +1,115 @@
+"""Messages: what became of a mail that was greylisted, followed over all the networks that it was tried from.
+
+A message is one (domain, sender, recipient) while it is open: it was greylisted, has not been accepted, and its last
+attempt is less than the retry window ago. Only a keyed hash of the addresses is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RETRY_WINDOW: Final = 2 * 86400.0
+"""Seconds after its last attempt for which a message is open: postgrey's own ``--retry-window``."""
+KEY_SIZE: Final = 32
+"""Bytes of the secret by which addresses are hashed."""
+
+_BATV_TAG: Final = re.compile(rb"[0-9a-z]{10}")
+_BATV_PARTS: Final = 3
+_EXTENSION: Final = re.compile(rb"\+.*", re.DOTALL)
+_NUMBER: Final = re.compile(rb"\b[0-9]+\b")
+
+
+class Message(NamedTuple):
+    """What is known of one message; times are seconds since the epoch."""
+
+    first: float
+    """Its first greylisting."""
+    last: float
+    """Its last attempt, greylisted or accepted."""
+    network: int
+    """A number that stands for the network it was first tried from."""
+    moved: bool
+    """Whether it was greylisted from two or more networks."""
+    accepted: float | None
+    """When it was let through."""
+    reported: int | None
+    """postgrey's ``delay=`` for it: from the accepted network's first attempt, not the message's."""
+
+    @property
+    def delay(self) -> float | None:
+        """Seconds from the first greylisting to the acceptance, whatever the networks."""
+        return None if self.accepted is None else max(0.0, self.accepted - self.first)
+
+    def is_open(self, moment: float) -> bool:
+        """Tell whether an attempt at a moment belongs to it."""
+        return self.accepted is None and moment - self.last < RETRY_WINDOW
+
+    def is_lost(self, now: float) -> bool:
+        """Tell whether it was never accepted and will not be any more."""
+        return self.accepted is None and now - self.last >= RETRY_WINDOW
+
+
+class Attempt(NamedTuple):
+    """One attempt to deliver a message: an event of its life."""
+
+    time: float
+    network: int
+    passed: bool
+    reported: int | None
+
+
+def replay(before: Message | None, attempts: Iterable[Attempt]) -> list[Message]:
+    """Return the messages after some attempts, in order of time: ``before`` as it is then, and those begun since.
+
+    ``before`` is the latest message of the same key; what is only a pass and belongs to no message leaves no trace.
+    """
+    messages: list[Message] = [] if before is None else [before]
+    for attempt in attempts:
+        latest = messages[-1] if messages else None
+        if latest is None or not latest.is_open(attempt.time):
+            if not attempt.passed:
+                messages.append(_begun(attempt))
+        elif attempt.passed:
+            messages[-1] = latest._replace(
+                last=max(attempt.time, latest.last), accepted=attempt.time, reported=attempt.reported
+            )
+        else:
+            moved = latest.moved or attempt.network != latest.network
+            messages[-1] = latest._replace(last=max(attempt.time, latest.last), moved=moved)
+    return messages
+
+
+def _begun(attempt: Attempt) -> Message:
+    return Message(attempt.time, attempt.time, attempt.network, moved=False, accepted=None, reported=None)
+
+
+def message_key(secret: bytes, sender: bytes, recipient: bytes) -> int:
+    """Return the keyed hash of a sender and a recipient, a signed number of 64 bits.
+
+    The sender is substituted and both are lower-cased, as postgrey does for its own key (smtpd_access_policy).
+    """
+    text = (canonical_sender(sender) + b"\0" + recipient).lower()
+    return int.from_bytes(blake2b(text, digest_size=8, key=secret).digest(), "big", signed=True)
+
+
+def canonical_sender(sender: bytes) -> bytes:
+    """Return a sender without what changes from mail to mail: BATV tags, VERP extensions, numbers.
+
+    The same as ``do_sender_substitutions`` in postgrey 1.37.
+    """
+    user, at, domain = sender.partition(b"@")
+    if not at:
+        return sender
+    if user.startswith(b"prvs="):
+        # prvs=tag-value=local-part, sometimes the other way round. Perl's split drops empty fields at the end.
+        parts = user.rstrip(b"=").split(b"=")
+        if len(parts) == _BATV_PARTS:
+            one_is_tag, two_is_tag = (_BATV_TAG.match(part) is not None for part in parts[1:])
+            user = parts[1] if two_is_tag and not one_is_tag else parts[2]
+    user = _NUMBER.sub(b"#", _EXTENSION.sub(b"", user))
+    return user + at + domain

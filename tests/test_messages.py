@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parts import require
+
+from postgrey_exporter.messages import RETRY_WINDOW, Attempt, Message, canonical_sender, message_key, replay
+
+HOUR = 3600.0
+
+
+def greylisted(time: float, network: int = 1) -> Attempt:
+    return Attempt(time, network, passed=False, reported=None)
+
+
+def passed(time: float, network: int = 1, reported: int | None = None) -> Attempt:
+    return Attempt(time, network, passed=True, reported=reported)
+
+
+def test_a_message_that_returns_to_the_same_network_is_delivered_with_its_delay() -> None:
+    (message,) = replay(None, [greylisted(0), greylisted(60), passed(400, reported=400)])
+    assert message == Message(0, 400, 1, moved=False, accepted=400, reported=400)
+    assert message.delay == 400
+
+
+def test_a_message_that_moves_between_networks_keeps_its_first_greylisting() -> None:
+    (message,) = replay(None, [greylisted(0, 1), greylisted(2 * HOUR, 2), passed(3 * HOUR, 2, reported=3600)])
+    assert message.moved
+    assert (message.delay, message.reported) == (3 * HOUR, 3600)
+
+
+def test_a_pass_of_any_kind_from_any_network_delivers_an_open_message() -> None:
+    (message,) = replay(None, [greylisted(0, 1), passed(HOUR, 7)])
+    assert (message.accepted, message.moved, message.reported) == (HOUR, False, None)
+
+
+def test_a_pass_that_belongs_to_no_message_leaves_no_trace() -> None:
+    assert replay(None, [passed(0), passed(10)]) == []
+
+
+def test_what_is_greylisted_after_an_acceptance_is_another_message() -> None:
+    messages = replay(None, [greylisted(0), passed(400), passed(500), greylisted(900, 2)])
+    assert [(m.first, m.accepted) for m in messages] == [(0, 400), (900, None)]
+
+
+@pytest.mark.parametrize(
+    ("pause", "count"), [(RETRY_WINDOW - 1, 1), (RETRY_WINDOW, 2)], ids=["just in time", "too late"]
+)
+def test_a_message_is_open_for_the_retry_window_after_its_last_attempt(pause: float, count: int) -> None:
+    assert len(replay(None, [greylisted(0), greylisted(100), greylisted(100 + pause)])) == count
+
+
+def test_a_message_is_lost_only_when_the_retry_window_is_over() -> None:
+    (message,) = replay(None, [greylisted(0)])
+    assert not message.is_lost(RETRY_WINDOW - 1)
+    assert message.is_lost(RETRY_WINDOW)
+    (delivered,) = replay(message, [passed(10)])
+    assert not delivered.is_lost(10 * RETRY_WINDOW)
+
+
+one_attempt = st.builds(
+    Attempt, st.floats(0, 9e5), st.integers(1, 3), st.booleans(), st.none() | st.integers(0, 9999)
+)
+attempts = st.lists(one_attempt, max_size=12).map(lambda events: sorted(events, key=lambda event: event.time))
+
+
+@given(attempts, st.integers(0, 12))
+def test_attempts_may_be_replayed_in_any_portions(events: list[Attempt], cut: int) -> None:
+    whole = replay(None, events)
+    begun = replay(None, events[:cut])
+    went_on = replay(begun[-1] if begun else None, events[cut:])
+    assert begun[:-1] + went_on == whole
+
+
+SENDERS = st.one_of(
+    st.from_regex(r"(prvs=)?[a-z0-9=+.\-_]{0,24}(@[a-z0-9.@]{0,12})?", fullmatch=True),
+    st.from_regex(r"prvs=[0-9a-zA-Z]{8,11}=[0-9a-z]{1,12}(=[a-z])?@example\.com", fullmatch=True),
+    st.sampled_from(["", "@", "a+b@c", "bounce-12-3x@x", "msprvs1=17=bounces-4-88=x@y", "PRVS=abcdefghij=k@l"]),
+)
+
+
+def test_senders_are_substituted_as_postgrey_does_it() -> None:
+    require("postgrey", "postgrey")
+    program = Path(shutil.which("postgrey") or "").read_text()
+    found = re.search(r"sub do_sender_substitutions.*?^}", program, re.DOTALL | re.MULTILINE)
+    assert found
+    script = found[0] + "\n$|=1; while(<STDIN>) { chomp; print do_sender_substitutions({}, $_), qq(\\n) }"
+    with subprocess.Popen(["perl", "-e", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as perl:
+        assert perl.stdin
+        assert perl.stdout
+        ask, answer = perl.stdin, perl.stdout
+
+        @settings(max_examples=500, deadline=None)
+        @given(SENDERS)
+        def agrees(sender: str) -> None:
+            ask.write(sender.encode() + b"\n")
+            ask.flush()
+            assert answer.readline().rstrip(b"\n") == canonical_sender(sender.encode())
+
+        agrees()
+        ask.close()
+
+
+def test_one_message_has_one_key_whatever_the_case_and_the_verp_number() -> None:
+    secret = bytes(32)
+    key = message_key(secret, b"Bounce-17@Example.com", b"User@example.org")
+    assert key == message_key(secret, b"bounce-4711@example.com", b"user@example.org")
+    assert key != message_key(secret, b"bounce@example.com", b"user@example.org")
+    assert key != message_key(bytes(31) + b"x", b"Bounce-17@Example.com", b"User@example.org")
