@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-THRESHOLD: Final = 15
 PROMETHEUS: Final = """\
 global: {{scrape_interval: 200ms, evaluation_interval: 200ms}}
 rule_files: [postgrey.rules.yml]
@@ -187,7 +186,9 @@ def test_14_attempts_are_silent_the_15th_notifies_once_and_an_ignore_line_resolv
     assert len(chain.mail.messages) == 1
 
 
-def test_8_attempts_on_one_server_and_7_on_the_other_notify_and_the_whitelists_of_both_resolve(chain: Chain) -> None:
+def test_8_attempts_on_one_server_and_7_on_the_other_notify_and_the_next_domain_joins_the_message(
+    chain: Chain,
+) -> None:
     chain.first.attempts("example.net", 8)
     chain.second.attempts("example.net", 6)
     chain.counted("example.net", 14)
@@ -198,27 +199,16 @@ def test_8_attempts_on_one_server_and_7_on_the_other_notify_and_the_whitelists_o
 
     assert states(chain.message(1)) == {"example.net": "firing"}
 
+    chain.second.attempts("example.org", 15)
+
+    assert states(chain.message(2)) == {"example.net": "firing", "example.org": "firing"}
+
     for server in (chain.first, chain.second):
         server.add_to_whitelist("example.net")
 
-    assert states(chain.message(2)) == {"example.net": "resolved"}
+    assert states(chain.message(3)) == {"example.net": "resolved", "example.org": "firing"}
     assert chain.first.attempts("example.net", 1) == ["DUNNO"]
     assert chain.second.attempts("example.org", 1) != ["DUNNO"]
-    chain.counted("example.org", 1)
+    chain.counted("example.org", 16)
     assert not chain.prometheus.query('postgrey_unreviewed_domain{domain="example.net"}')
     assert not chain.prometheus.query("postgrey_whitelist_ineffective_total")
-
-
-def test_all_domains_that_wait_are_named_in_one_message(chain: Chain) -> None:
-    for domain in ("example.com", "example.net", "example.org"):
-        chain.second.attempts(domain, THRESHOLD)
-    wait_until(lambda: len(chain.firing()) == 3, what="three alerts")
-
-    def together() -> list[dict[str, Any]]:
-        return [message for message in chain.webhook.received if len(message["alerts"]) == 3]
-
-    assert states(wait_until(together, what="a message with three domains")[0]) == {
-        "example.com": "firing",
-        "example.net": "firing",
-        "example.org": "firing",
-    }

@@ -42,7 +42,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     folder: Path = tmp_path_factory.mktemp("dashboard")
     log, whitelist, ignore = folder / "mail.log", folder / "whitelist_clients", folder / "ignore"
     log.write_text("".join(week(time.time())))
-    whitelist.write_text("example.edu\n")
+    whitelist.write_text("whitelisted.example\n")
     ignore.write_text("")
     rules = {"postgrey.rules.yml": (ALERTING / "postgrey.rules.yml").read_text()}
     with Exporter([log], whitelist, ignore) as exporter, Prometheus(CONFIG % exporter.address, rules) as server:
