@@ -46,9 +46,7 @@ def lock(path: Path) -> IO[bytes]:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.fdopen(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")
     except OSError as error:
-        raise StateError(
-            f"{path}: the state can't be written: {error.strerror}; name a folder with --state"
-        ) from error
+        raise _unwritable(path, error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -124,8 +122,16 @@ def translate(path: Path, error: sqlite3.Error) -> StateError:
     return StateError(f"{path}: the state {known} ({error})")
 
 
+def _unwritable(path: Path, error: OSError) -> StateError:
+    return StateError(f"{path}: the state can't be written: {error.strerror}; name a writable file with --state")
+
+
 def _open_checked(path: Path) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)) if not path.exists() else None
+    if not path.exists():
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise _unwritable(path, error) from error
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         checked_version(db, str(path))
