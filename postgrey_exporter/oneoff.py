@@ -15,8 +15,8 @@ from postgrey_exporter.sources.archive import (
     open_regular,
     reading_errors,
     unpacked,
-    whole_lines,
 )
+from postgrey_exporter.sources.lines import whole_lines
 from postgrey_exporter.tally import Tally
 
 if TYPE_CHECKING:

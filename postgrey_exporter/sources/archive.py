@@ -6,7 +6,9 @@ import bz2
 import importlib
 import lzma
 import os
+import re
 import stat
+import sys
 import zlib
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Final, Literal, cast
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-BLOCK_SIZE: Final = 1 << 20
-"""Bytes read at a time; also the longest line that is looked at, the rest of a longer one is passed over."""
-
 Kind = Literal["plain", "gzip", "bzip2", "xz", "zstd"]
 
 _MAGIC: Final[tuple[tuple[bytes, Kind], ...]] = (
@@ -29,6 +28,8 @@ _MAGIC: Final[tuple[tuple[bytes, Kind], ...]] = (
     (b"\x28\xb5\x2f\xfd", "zstd"),
 )
 _LOOK: Final = 4096
+_ZSTD_MODULES: Final = ("compression.zstd", "backports.zstd")
+_NUL_RUNS: Final = re.compile(rb"\0+")
 
 
 class LogFileError(PostgreyExporterError):
@@ -55,11 +56,12 @@ def kind_of(head: bytes) -> Kind:
 
 
 def looks_binary(head: bytes) -> bool:
-    """Tell whether the first bytes are those of a binary file.
+    """Tell whether the first bytes are those of a binary file: NULs in more than one place.
 
-    A run of NULs at the start is none: copytruncate leaves one when the writer does not append.
+    One run of them is a hole in a log: copytruncate leaves one at the start when the writer does not append, a power
+    failure at what was then the end.
     """
-    return b"\0" in head.lstrip(b"\0")
+    return sum(bool(piece) for piece in _NUL_RUNS.split(head)) > 2  # noqa: PLR2004 - the text on both sides of a hole
 
 
 @contextmanager
@@ -79,8 +81,15 @@ def reading_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise LogFileError(explain_os_error(path, error)) from error
-    except (EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
+    except _signs_of_damage() as error:
         raise LogFileError(f"{path}: the archive is damaged or cut short ({error})") from error
+
+
+def _signs_of_damage() -> tuple[type[Exception], ...]:
+    """Return what the decompressors raise that are loaded; each has an error of its own."""
+    own = (("isal.igzip_lib", "IsalError"), *((module, "ZstdError") for module in _ZSTD_MODULES))
+    loaded = [getattr(sys.modules[module], name) for module, name in own if module in sys.modules]
+    return (EOFError, ValueError, zlib.error, lzma.LZMAError, *loaded)
 
 
 def unpacked(raw: IO[bytes]) -> IO[bytes]:
@@ -106,41 +115,13 @@ def decompressed(raw: IO[bytes], kind: Kind) -> IO[bytes]:
 
 
 def _zstd(raw: IO[bytes]) -> IO[bytes]:
-    for module in ("compression.zstd", "backports.zstd"):
+    for module in _ZSTD_MODULES:
         try:
             library = importlib.import_module(module)
         except ImportError:
             continue
         return cast("IO[bytes]", library.ZstdFile(raw))
     raise LogFileError(f"{raw.name}: zstd archives need an extra: pip install 'postgrey-exporter[zstd]'")
-
-
-def whole_lines(stream: IO[bytes], size: int = BLOCK_SIZE) -> Iterator[bytes]:
-    """Yield blocks of whole lines; the end of the stream ends the last line.
-
-    Of a line longer than ``size`` the first ``size`` bytes are kept, so that it still counts as one.
-    """
-    rest = b""
-    passing_over = False
-    while chunk := stream.read(size):
-        if passing_over:
-            newline = chunk.find(b"\n")
-            if newline < 0:
-                continue
-            chunk = chunk[newline + 1 :]
-            passing_over = False
-        cut = chunk.rfind(b"\n") + 1
-        if cut:
-            yield rest + chunk[:cut]
-            rest = chunk[cut:]
-        else:
-            rest += chunk
-            if len(rest) >= size:
-                yield rest[:size] + b"\n"
-                rest = b""
-                passing_over = True
-    if rest:
-        yield rest + b"\n"
 
 
 def explain_os_error(path: Path, error: OSError) -> str:

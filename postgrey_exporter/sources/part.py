@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from postgrey_exporter.sources.archive import LogFileError, open_log, whole_lines
+from postgrey_exporter.sources.archive import LogFileError, open_log
+from postgrey_exporter.sources.lines import whole_lines
 from postgrey_exporter.sources.rotation import HEAD_SIZE, Candidate, digest
 
 if TYPE_CHECKING:

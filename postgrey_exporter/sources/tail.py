@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pygtail import Pygtail
 
-from postgrey_exporter.sources.archive import BLOCK_SIZE, open_regular
+from postgrey_exporter.sources.archive import open_regular
+from postgrey_exporter.sources.lines import BLOCK_SIZE
 
 if TYPE_CHECKING:
     from pathlib import Path
