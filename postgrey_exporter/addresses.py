@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
+from zlib import crc32
 
 IPV4_PREFIX: Final = 24
 IPV6_PREFIX: Final = 64
@@ -22,6 +23,11 @@ def normalise(text: str) -> str:
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return str(address)
+
+
+def network_number(address: str) -> int:
+    """Return a number of 32 bits that stands for `network_of` an address; the same in every run."""
+    return crc32(network_of(address).encode())
 
 
 def network_of(address: str) -> str:

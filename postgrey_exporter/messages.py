@@ -7,11 +7,13 @@ attempt is less than the retry window ago. Only a keyed hash of the addresses is
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from hashlib import blake2b
+from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 RETRY_WINDOW: Final = 2 * 86400.0
 """Seconds after its last attempt for which a message is open: postgrey's own ``--retry-window``."""
@@ -113,3 +115,52 @@ def canonical_sender(sender: bytes) -> bytes:
             user = parts[1] if two_is_tag and not one_is_tag else parts[2]
     user = _NUMBER.sub(b"#", _EXTENSION.sub(b"", user))
     return user + at + domain
+
+
+class Delays(NamedTuple):
+    """Seconds that deliveries took."""
+
+    median: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What became of a domain's messages."""
+
+    messages: int = 0
+    moved: int = 0
+    """Greylisted from two or more networks: the pool problem itself."""
+    delivered: int = 0
+    moved_delivered: int = 0
+    """Moved and delivered."""
+    lost: int = 0
+    """Never accepted, and the retry window is over."""
+    delays: Delays | None = None
+    """From the first greylisting to the acceptance, whatever the networks; none where nothing was delivered."""
+    reported: Delays | None = None
+    """The same as postgrey's ``delay=`` has it, which forgets the time lost on other networks."""
+
+
+NO_EVIDENCE: Final = Evidence()
+"""That of a domain without messages."""
+
+
+def evidence(messages: Iterable[Message], now: float) -> Evidence:
+    """Sum up the messages of one domain at a moment."""
+    known = list(messages)
+    delivered = [message for message in known if message.accepted is not None]
+    return Evidence(
+        messages=len(known),
+        moved=sum(message.moved for message in known),
+        delivered=len(delivered),
+        moved_delivered=sum(message.moved for message in delivered),
+        lost=sum(message.is_lost(now) for message in known),
+        delays=_delays([message.delay for message in delivered]),
+        reported=_delays([message.reported for message in delivered]),
+    )
+
+
+def _delays(seconds: Sequence[float | None]) -> Delays | None:
+    known = sorted(float(value) for value in seconds if value is not None)
+    return Delays(median(known), known[-1]) if known else None

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from math import isinf
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
 from prometheus_client.registry import Collector
 
 from postgrey_exporter import __version__
 from postgrey_exporter.decision import DECISION_LABELS, EARLY_RETRY, NEW
+from postgrey_exporter.message_store import DELAY_BOUNDS
 from postgrey_exporter.parser import OUTCOMES
 
 if TYPE_CHECKING:
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from postgrey_exporter.lists import ListFileStatus
+    from postgrey_exporter.messages import Evidence
     from postgrey_exporter.snapshot import Snapshot
     from postgrey_exporter.sources import SourceStatus
 
@@ -29,6 +37,8 @@ class View:
     """What one exposition is made of."""
 
     snapshot: Snapshot
+    evidence: Mapping[str, tuple[Evidence, int]]
+    """What became of an unreviewed domain's messages, and how many networks its clients are in."""
     sources: Mapping[str, SourceStatus]
     lists: tuple[ListFileStatus, ...]
     state_up: bool
@@ -60,6 +70,7 @@ class PostgreyCollector(Collector):
         """Yield all metrics."""
         view = self._view()
         yield from _senders(view)
+        yield from _evidence(view)
         yield from _exporter(view)
         yield from _sources(view)
         yield from _lists(view)
@@ -105,6 +116,51 @@ def _senders(view: View) -> Iterator[Metric]:
         "postgrey_unreviewed_domains_not_shown",
         "Domains beyond --max-domains that postgrey_unreviewed_domain leaves out; those with the fewest attempts.",
         snapshot.unreviewed_not_shown,
+    )
+
+
+_EVIDENCE: Final[tuple[tuple[str, str, Callable[[Evidence, int], float]], ...]] = (
+    ("networks", "Client networks (/24, /64) of an unreviewed domain.", lambda _, networks: networks),
+    ("messages", "Greylisted messages of an unreviewed domain.", lambda known, _: known.messages),
+    (
+        "moved_messages",
+        "Messages of an unreviewed domain that were greylisted from two or more networks.",
+        lambda known, _: known.moved,
+    ),
+    ("delivered_messages", "Messages of an unreviewed domain that were accepted.", lambda known, _: known.delivered),
+    ("lost_messages", "Messages of an unreviewed domain that were never accepted.", lambda known, _: known.lost),
+    (
+        "worst_delay_seconds",
+        "Longest time from the first greylisting of a message of an unreviewed domain to its acceptance.",
+        lambda known, _: known.delays.most if known.delays else 0.0,
+    ),
+)
+
+
+def _evidence(view: View) -> Iterator[Metric]:
+    for name, text, value in _EVIDENCE:
+        family = GaugeMetricFamily(f"postgrey_unreviewed_domain_{name}", text, labels=("domain",))
+        for domain, (known, networks) in view.evidence.items():
+            family.add_metric((domain,), value(known, networks))
+        yield family
+    total, seconds = 0, 0.0
+    counts = {bound: (count, spent) for bound, count, spent in view.snapshot.deliveries}
+    buckets: list[tuple[str, float]] = []
+    for bound in (*DELAY_BOUNDS, float("inf")):
+        count, spent = counts.get(bound, (0, 0.0))
+        total += count
+        seconds += spent
+        buckets.append(("+Inf" if isinf(bound) else str(bound), total))
+    yield HistogramMetricFamily(
+        "postgrey_delivery_delay_seconds",
+        "Time from the first greylisting of a message to its acceptance, whatever the network.",
+        buckets=buckets,
+        sum_value=seconds,
+    )
+    yield CounterMetricFamily(
+        "postgrey_exporter_messages_given_up",
+        "Messages that were no longer followed because there were too many.",
+        view.snapshot.given_up,
     )
 
 

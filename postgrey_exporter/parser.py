@@ -8,6 +8,7 @@ postgrey's the fields are read from the left, so that what a sender address cont
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass, field
 from math import isnan
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,7 @@ from postgrey_exporter.decision import (
     Client,
     Decision,
 )
+from postgrey_exporter.messages import KEY_SIZE, message_key
 from postgrey_exporter.syslog import HeaderReader
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ OUTCOMES: Final = (DECISION, NO_DECISION, FOREIGN, MALFORMED)
 _UNKNOWN_NAME: Final = "unknown"
 _MOST_REPEATS_DIGITS: Final = 5
 _MOST_CLIENTS_REMEMBERED: Final = 20_000
+_MOST_MESSAGES_REMEMBERED: Final = 20_000
 _FIELD: Final = rb"(?:delay|client_name|client_address|sender|recipient)="
 
 # Source of the field order: mylog_action in postgrey 1.37; an empty field is left out. A reason of a patched
@@ -54,10 +57,10 @@ _MESSAGE: Final = re.compile(
     rb"(?:, delay=([0-9]{1,10}))?"
     rb"(?:, client_name=([^,\s]*))?"
     rb"(?:, client_address=([^,\s]+))?"
-    rb"(?:, (?:sender|recipient)=[^\n]*)?[ \r]*"
+    rb"((?:, (?:sender|recipient)=[^\n]*)?)[ \r]*"
 )
 _CLAIMS_DECISION: Final = re.compile(rb"(?:[0-9A-Za-z]+: )?action=")
-_BEFORE_1_28: Final = re.compile(rb"delayed ([0-9]{1,10}) seconds: client=([^,\s]*)(?:, [^\n]*)?[ \r]*")
+_BEFORE_1_28: Final = re.compile(rb"delayed ([0-9]{1,10}) seconds: client=([^,\s]*)((?:, [^\n]*)?)")
 # rsyslog's $RepeatedMsgReduction, the default on Ubuntu.
 _REPEATED: Final = re.compile(rb"message repeated ([0-9]+) times: \[ ([^\n]*)\][ \r]*")
 
@@ -83,8 +86,13 @@ class Parsed:
 class Parser:
     """Parses blocks of whole lines; keeps nothing between them but caches."""
 
-    def __init__(self, tag: str = DEFAULT_TAG, zone: tzinfo | None = None) -> None:
-        """Take the syslog tag that postgrey logs under, and the zone of stamps without one (None: the system's)."""
+    def __init__(self, tag: str = DEFAULT_TAG, zone: tzinfo | None = None, secret: bytes | None = None) -> None:
+        """Take the syslog tag that postgrey logs under, and the zone of stamps without one (None: the system's).
+
+        ``secret`` is what senders and recipients are hashed with; without one the hashes hold for this parser only.
+        """
+        self._secret = secrets.token_bytes(KEY_SIZE) if secret is None else secret
+        self._message_keys: dict[bytes, int] = {}
         self._tag = re.compile(
             rb" " + re.escape(tag.encode()) + rb"(?:\[[0-9]+\])?: (?:\[ID [0-9]+ [a-z0-9]+\.[a-z]+\] )?"
         )
@@ -138,7 +146,8 @@ class Parser:
             self._read_repeated(repeated, moment, parsed)
         elif old := _BEFORE_1_28.fullmatch(lines, start, end):
             client = self._old_client(old[2])
-            parsed.decisions.append(Decision(moment, PASS, TRIPLET_FOUND, client, int(old[1])))
+            key = self._message_key(old[3], b", from=", b", to=")
+            parsed.decisions.append(Decision(moment, PASS, TRIPLET_FOUND, client, key, int(old[1])))
         else:
             parsed.no_decision += 1
 
@@ -162,18 +171,20 @@ class Parser:
         delay: bytes | None,
         name: bytes | None,
         address: bytes | None,
+        sender_recipient: bytes,
     ) -> Decision | None:
         client = self._client(name, address)
         if client is None:
             return None
+        key = self._message_key(sender_recipient, b", sender=", b", recipient=")
         seconds = None if delay is None else int(delay)
         reason = (reason or b"").rstrip()
         if action == b"pass":
-            return Decision(moment, PASS, _PASS_REASONS.get(reason, OTHER_REASON), client, seconds)
+            return Decision(moment, PASS, _PASS_REASONS.get(reason, OTHER_REASON), client, key, seconds)
         if reason == b"new":
-            return Decision(moment, GREYLIST, NEW, client, seconds)
+            return Decision(moment, GREYLIST, NEW, client, key, seconds)
         if _EARLY_RETRY.fullmatch(reason):
-            return Decision(moment, GREYLIST, EARLY_RETRY, client, seconds)
+            return Decision(moment, GREYLIST, EARLY_RETRY, client, key, seconds)
         return None
 
     def _client(self, name: bytes | None, address: bytes | None) -> Client | None:
@@ -191,6 +202,18 @@ class Parser:
             client = Client(_name(name), spelled)
         self._clients[key] = client
         return client
+
+    def _message_key(self, text: bytes, sender: bytes, recipient: bytes) -> int:
+        """Return the key of the message whose addresses stand in ``text`` behind the two field names."""
+        try:
+            return self._message_keys[text]
+        except KeyError:
+            if len(self._message_keys) >= _MOST_MESSAGES_REMEMBERED:
+                self._message_keys.clear()
+        # A sender may contain the recipient's field name: the last one is the recipient's own.
+        before, _, to = text.rstrip(b" \r").rpartition(recipient)
+        key = self._message_keys[text] = message_key(self._secret, before.removeprefix(sender), to)
+        return key
 
     def _old_client(self, text: bytes) -> Client:
         """Read ``client=`` of postgrey before 1.28, which is a name where there was one, else an address."""

@@ -69,10 +69,13 @@ CREATE TABLE client (
     name TEXT NOT NULL,
     address TEXT NOT NULL,
     domain INTEGER NOT NULL REFERENCES domain (id),
+    network INTEGER NOT NULL,
     verdict INTEGER NOT NULL,
     last_hour INTEGER NOT NULL,
     UNIQUE (name, address)
 );
+
+CREATE INDEX client_by_domain ON client (domain, network);
 
 -- Greylisted attempts. By hour first: what is written together lies together, and old hours go in one piece.
 CREATE TABLE attempt (
@@ -83,8 +86,30 @@ CREATE TABLE attempt (
     PRIMARY KEY (hour, client)
 ) WITHOUT ROWID;
 
+-- Messages of the window: what became of a mail that was greylisted, see messages.Message. Several with one key are
+-- one after another.
+CREATE TABLE message (
+    domain INTEGER NOT NULL REFERENCES domain (id),
+    key INTEGER NOT NULL,
+    first REAL NOT NULL,
+    last REAL NOT NULL,
+    network INTEGER NOT NULL,
+    moved INTEGER NOT NULL,
+    accepted REAL,
+    reported INTEGER,
+    PRIMARY KEY (domain, key, first)
+) WITHOUT ROWID;
+
+-- Deliveries by their delay: how many took at most 'most' seconds and more than the next smaller bound.
+CREATE TABLE delivery (
+    most REAL PRIMARY KEY,
+    total INTEGER NOT NULL,
+    seconds REAL NOT NULL
+) WITHOUT ROWID;
+
 -- Single values: 'first_hour' of the window as kept, 'lists' by which the verdicts were made, 'looked_at' for when
--- the sources were last looked at.
+-- the sources were last looked at, 'secret' that senders and recipients are hashed with, 'given_up' for how many open
+-- messages were dropped because there were too many.
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value

@@ -16,9 +16,10 @@ from postgrey_exporter.parser import DECISION
 from postgrey_exporter.standing import Standings, standings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from postgrey_exporter.ingest import Ingest
+    from postgrey_exporter.messages import Evidence
     from postgrey_exporter.snapshot import Snapshot, StateReader
     from postgrey_exporter.window import Window
 
@@ -74,13 +75,16 @@ class Service:
                 self._advance(asked=True)
             finally:
                 self._writing.release()
-        return make_view(self._ingest, self._snapshot(), state_up=self._state_error is None)
+        snapshot = self._snapshot()
+        return make_view(self._ingest, snapshot, self._evidence(snapshot), state_up=self._state_error is None)
 
     def standings(self) -> Standings:
         """Return the standings of the window. Raises `StateError`."""
         lists = self._ingest.lists.lists
         with self._reading:
-            return standings(self._reader.clients(self._window.first_hour(self._clock())), lists)
+            now = self._clock()
+            first_hour = self._window.first_hour(now)
+            return standings(self._reader.clients(first_hour), self._reader.messages(first_hour), lists, now)
 
     def _advance(self, *, asked: bool) -> None:
         try:
@@ -131,6 +135,14 @@ class Service:
                     read,
                 )
 
+    def _evidence(self, snapshot: Snapshot) -> Mapping[str, tuple[Evidence, int]]:
+        with self._reading:
+            try:
+                return self._reader.evidence(snapshot.unreviewed, self._clock())
+            except StateError as error:
+                self._state_error = str(error)
+                return {}
+
     def _snapshot(self) -> Snapshot:
         with self._reading:
             try:
@@ -142,10 +154,13 @@ class Service:
             return self._last_snapshot
 
 
-def make_view(ingest: Ingest, snapshot: Snapshot, *, state_up: bool) -> View:
+def make_view(
+    ingest: Ingest, snapshot: Snapshot, evidence: Mapping[str, tuple[Evidence, int]], *, state_up: bool
+) -> View:
     """Put together what the metrics are made of."""
     return View(
         snapshot=snapshot,
+        evidence=evidence,
         sources=ingest.statuses,
         lists=tuple(ingest.lists.statuses()),
         state_up=state_up,

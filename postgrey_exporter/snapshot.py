@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from postgrey_exporter.database import open_readable, translated
 from postgrey_exporter.decision import Client
 from postgrey_exporter.domains import UNKNOWN
+from postgrey_exporter.message_store import messages_by_domain, messages_of_domain
+from postgrey_exporter.messages import Evidence, Message, evidence
 from postgrey_exporter.parser import FOREIGN
 from postgrey_exporter.store import DEFAULT_MAX_DOMAINS, OTHER
+from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -55,6 +58,10 @@ class Snapshot:
     """By source and outcome."""
     last_events: dict[str, float]
     """By source: the latest decision's time."""
+    deliveries: tuple[tuple[float, int, float], ...] = ()
+    """Of delivered messages: a bound of `message_store.DELAY_BOUNDS`, how many up to it, and their seconds in all."""
+    given_up: int = 0
+    """Messages dropped because there were too many."""
 
 
 class StateReader:
@@ -103,6 +110,27 @@ class StateReader:
             ).fetchall()
         return {(action, reason): total for action, reason, total in rows}
 
+    def messages(self, first_hour: int, last_hour: int | None = None) -> Iterator[tuple[str, Message]]:
+        """Yield the messages of each domain, last tried from an hour on or between two. Raises `StateError`."""
+        with translated(self._path):
+            yield from messages_by_domain(self._db, first_hour * HOUR, (_last(last_hour) + 1) * HOUR)
+
+    def evidence(self, domains: Iterable[str], now: float) -> dict[str, tuple[Evidence, int]]:
+        """Return for each domain what became of its messages, and how many networks its clients are in.
+
+        Raises `StateError`.
+        """
+        with translated(self._path):
+            return {
+                domain: (evidence(messages_of_domain(self._db, domain), now), self._networks(domain))
+                for domain in domains
+            }
+
+    def _networks(self, domain: str) -> int:
+        query = "SELECT count(DISTINCT network) FROM client WHERE domain = (SELECT id FROM domain WHERE name = ?)"
+        count: int = self._db.execute(query, (domain,)).fetchone()[0]
+        return count
+
     def postgrey_lines(self) -> int:
         """Return how many lines of postgrey's were read since the state was begun. Raises `StateError`."""
         with translated(self._path):
@@ -142,6 +170,8 @@ class StateReader:
             unreviewed_not_shown=all_to_review - len(unreviewed),
             labels=sum(counter.domain not in {UNKNOWN, OTHER} for counter in domains),
             folded=folded,
+            deliveries=tuple(db.execute("SELECT most, total, seconds FROM delivery ORDER BY most")),
+            given_up=(db.execute("SELECT value FROM meta WHERE key = 'given_up'").fetchone() or (0,))[0],
             lines={(source, outcome): total for source, outcome, total in db.execute("SELECT * FROM source_lines")},
             last_events=dict(
                 db.execute("SELECT name, last_event FROM source WHERE last_event IS NOT NULL").fetchall()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from postgrey_exporter.addresses import network_of
 from postgrey_exporter.domains import UNKNOWN, registrable_domain
+from postgrey_exporter.messages import NO_EVIDENCE, Evidence, Message, evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +34,8 @@ class DomainStanding:
     """Greylisted attempts from clients that no entry of a list covers."""
     covered_by: Literal["whitelist", "ignore"] | None
     """What covers all of its clients; ``ignore`` when it takes both lists; none when one is left uncovered."""
+    evidence: Evidence = NO_EVIDENCE
+    """What became of its messages."""
 
     @property
     def greylisted(self) -> int:
@@ -93,10 +96,16 @@ class _Sum:
             self.unreviewed += new + early_retry
 
 
-def standings(attempts: Iterable[tuple[Client, int, int]], lists: Lists) -> Standings:
-    """Compute the standings.
+def standings(
+    attempts: Iterable[tuple[Client, int, int]],
+    messages: Iterable[tuple[str, Message]],
+    lists: Lists,
+    now: float,
+) -> Standings:
+    """Compute the standings at a moment.
 
-    ``attempts`` are a client each, once, with how often it was greylisted as new and as an early retry.
+    ``attempts`` are a client each, once, with how often it was greylisted as new and as an early retry; ``messages``
+    are those of each domain.
     """
     domains: dict[str, _Sum] = {}
     nameless: dict[str, _Sum] = {}
@@ -110,19 +119,18 @@ def standings(attempts: Iterable[tuple[Client, int, int]], lists: Lists) -> Stan
         total.networks.add(network)
         if domain == UNKNOWN:
             nameless.setdefault(network, _Sum()).add(new, early_retry, cover)
+    of_messages: defaultdict[str, list[Message]] = defaultdict(list)
+    for domain, message in messages:
+        of_messages[domain].append(message)
+    of_domains = [_domain(name, total, evidence(of_messages[name], now)) for name, total in domains.items()]
+    of_networks = [_network(name, total) for name, total in nameless.items()]
     return Standings(
-        tuple(
-            sorted((_domain(name, total) for name, total in domains.items()), key=lambda s: (-s.greylisted, s.domain))
-        ),
-        tuple(
-            sorted(
-                (_network(name, total) for name, total in nameless.items()), key=lambda s: (-s.greylisted, s.network)
-            )
-        ),
+        tuple(sorted(of_domains, key=lambda standing: (-standing.greylisted, standing.domain))),
+        tuple(sorted(of_networks, key=lambda standing: (-standing.greylisted, standing.network))),
     )
 
 
-def _domain(name: str, total: _Sum) -> DomainStanding:
+def _domain(name: str, total: _Sum, known: Evidence) -> DomainStanding:
     covered_by: Literal["whitelist", "ignore"] | None = None
     if not total.covers[""]:
         covered_by = "ignore" if total.covers["ignore"] else "whitelist"
@@ -134,6 +142,7 @@ def _domain(name: str, total: _Sum) -> DomainStanding:
         networks=len(total.networks),
         unreviewed=total.unreviewed,
         covered_by=covered_by,
+        evidence=known,
     )
 
 

@@ -8,14 +8,19 @@ counter goes back when the power fails, and one flush a commit is cheap at a com
 from __future__ import annotations
 
 import json
+import secrets
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from postgrey_exporter.addresses import network_number
 from postgrey_exporter.database import lock, open_writable, translated
 from postgrey_exporter.decision import Client
 from postgrey_exporter.domains import UNKNOWN, registrable_domain
+from postgrey_exporter.message_store import merge_messages, prune_messages
+from postgrey_exporter.messages import KEY_SIZE
+from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
     import sqlite3
@@ -124,6 +129,16 @@ class Store:
                 [(*key, count) for key, count in sorted(tally.decisions.items()) if key[0] >= first_hour],
             )
             self._merge_greylisted(tally, verdict, first_hour)
+            merge_messages(db, tally, first_hour * HOUR)
+
+    def secret(self) -> bytes:
+        """Return what senders and recipients are hashed with; made at the first start, kept with the state."""
+        found: bytes | None = self._meta("secret")
+        if found is None:
+            found = secrets.token_bytes(KEY_SIZE)
+            with self._transaction():
+                self._set_meta("secret", found)
+        return found
 
     def note_look(self, now: float) -> None:
         """Keep that the sources were looked at, for those who read the state and wonder whether it is up to date.
@@ -156,7 +171,13 @@ class Store:
             db.execute(f"DELETE FROM client WHERE last_hour < ? AND id IN ({expired})", (first_hour, first_hour))  # noqa: S608
             db.execute("DELETE FROM attempt WHERE hour < ?", (first_hour,))
             db.execute("DELETE FROM decision_hour WHERE hour < ?", (first_hour,))
+            db.execute(
+                "DELETE FROM message WHERE domain IN (SELECT id FROM domain WHERE last_hour < ? AND NOT labelled)",
+                (first_hour,),
+            )
             db.execute("DELETE FROM domain WHERE last_hour < ? AND NOT labelled", (first_hour,))
+            given_up = prune_messages(db, first_hour * HOUR)
+            self._set_meta("given_up", (self._meta("given_up") or 0) + given_up)
             self._set_meta("first_hour", first_hour)
 
     def judge(self, verdict: Callable[[Client], int], lists: str) -> None:
@@ -194,22 +215,31 @@ class Store:
                     change.unreviewed += attempts.total
             if judged == WHITELISTED:
                 change.ineffective += tally.since_lists_changed[client]
-        clients: list[tuple[str, str, int, int, int]] = []
+        clients: list[tuple[str, str, int, int, int, int]] = []
         for name in sorted(changes):
             domain = self._add_to_domain(name, changes[name], first_hour)
             clients.extend(
-                (client.name, client.address, domain, verdicts[client], max(tally.greylisted[client]))
+                (
+                    client.name,
+                    client.address,
+                    domain,
+                    network_number(client.address),
+                    verdicts[client],
+                    max(tally.greylisted[client]),
+                )
                 for client in changes[name].clients
                 if max(tally.greylisted[client]) >= first_hour
             )
         self._add_attempts(clients, tally, first_hour)
 
-    def _add_attempts(self, clients: list[tuple[str, str, int, int, int]], tally: Tally, first_hour: int) -> None:
+    def _add_attempts(
+        self, clients: list[tuple[str, str, int, int, int, int]], tally: Tally, first_hour: int
+    ) -> None:
         rows: list[tuple[int, int, int, int]] = []
         for client in sorted(clients):
             (number,) = self._db.execute(
                 """
-                INSERT INTO client (name, address, domain, verdict, last_hour) VALUES (?, ?, ?, ?, ?)
+                INSERT INTO client (name, address, domain, network, verdict, last_hour) VALUES (?, ?, ?, ?, ?, ?)
                 ON CONFLICT DO UPDATE SET last_hour = max(last_hour, excluded.last_hour) RETURNING id
                 """,
                 client,
@@ -259,6 +289,7 @@ class Store:
         ).fetchone()
         if silent is None:
             return False
+        self._db.execute("DELETE FROM message WHERE domain = ?", silent)
         self._db.execute("DELETE FROM domain WHERE id = ?", silent)
         return True
 

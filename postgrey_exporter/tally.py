@@ -6,7 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from postgrey_exporter.addresses import network_number
 from postgrey_exporter.decision import GREYLIST, NEW, Client
+from postgrey_exporter.domains import registrable_domain
+from postgrey_exporter.messages import Attempt, Message, replay
 from postgrey_exporter.parser import DECISION, FOREIGN, MALFORMED, NO_DECISION
 from postgrey_exporter.window import hour_of
 
@@ -49,8 +52,12 @@ class Tally:
     """The earliest moment of a decision."""
     last_event: float | None = None
     """The latest moment of a decision."""
+    messages: dict[tuple[str, int], list[Attempt]] = field(default_factory=dict)
+    """By domain and message key: what was tried, in the order of the log."""
     cells: int = 0
-    """How many (client, hour) there are: the measure of its size in memory."""
+    """How many (client, hour) and attempts there are: the measure of its size in memory."""
+    _places: dict[Client, tuple[str, int]] = field(default_factory=dict)
+    """By client: its domain and the number of its network."""
 
     def add(self, parsed: Parsed) -> None:
         """Add what a block of lines held."""
@@ -59,7 +66,7 @@ class Tally:
         lines[NO_DECISION] += parsed.no_decision
         lines[FOREIGN] += parsed.foreign
         lines[MALFORMED] += parsed.malformed
-        for moment, action, reason, client, _delay in parsed.decisions:
+        for moment, action, reason, client, message, delay in parsed.decisions:
             if self.wanted is not None and not self.wanted(moment):
                 continue
             hour = hour_of(moment)
@@ -68,6 +75,7 @@ class Tally:
                 self.last_event = moment
             if self.first_event is None or moment < self.first_event:
                 self.first_event = moment
+            self._add_to_message(client, message, moment, action is not GREYLIST, delay)
             if action is not GREYLIST:
                 continue
             attempts = self._attempts(client, hour)
@@ -90,6 +98,20 @@ class Tally:
         for client, hours in self.greylisted.items():
             attempts = hours.values()
             yield client, sum(hour.new for hour in attempts), sum(hour.early_retry for hour in attempts)
+
+    def by_domain(self) -> Iterator[tuple[str, Message]]:
+        """Yield the messages of each domain."""
+        for (domain, _key), attempts in self.messages.items():
+            for message in replay(None, sorted(attempts, key=lambda attempt: attempt.time)):
+                yield domain, message
+
+    def _add_to_message(self, client: Client, key: int, moment: float, passed: bool, delay: int | None) -> None:
+        place = self._places.get(client)
+        if place is None:
+            place = self._places[client] = (registrable_domain(client.name), network_number(client.address))
+        domain, network = place
+        self.messages.setdefault((domain, key), []).append(Attempt(moment, network, passed, delay))
+        self.cells += 1
 
     def _attempts(self, client: Client, hour: int) -> Attempts:
         hours = self.greylisted.get(client)

@@ -27,9 +27,11 @@ def command(output: Path | None, **reading_options: Any) -> None:
     With --output the file is replaced in one rename, for node_exporter's textfile collector.
     """
     with reading(ReadingSettings(**reading_options)) as (ingest, reader):
-        ingest.advance(time.time())
+        now = time.time()
+        ingest.advance(now)
         failed = [status.error for status in ingest.statuses.values() if status.error]
-        view = make_view(ingest, reader.snapshot(), state_up=True)
+        snapshot = reader.snapshot()
+        view = make_view(ingest, snapshot, reader.evidence(snapshot.unreviewed, now), state_up=True)
         text = generate_latest(registry(lambda: view, process=False))
     if output is None:
         if not failed:

@@ -54,7 +54,7 @@ def reading(settings: ReadingSettings) -> Iterator[tuple[Ingest, StateReader]]:
     path = settings.state or default_state(os.environ)
     store = Store(path, window=settings.window, max_domains=settings.max_domains)
     try:
-        ingest = Ingest(store, named_sources(settings), Parser(settings.syslog_tag, settings.timezone), lists)
+        ingest = Ingest(store, named_sources(settings), _parser(settings, store), lists)
         reader = StateReader(path, max_domains=settings.max_domains)
         try:
             yield ingest, reader
@@ -63,6 +63,10 @@ def reading(settings: ReadingSettings) -> Iterator[tuple[Ingest, StateReader]]:
             ingest.close()
     finally:
         store.close()
+
+
+def _parser(settings: ReadingSettings, store: Store) -> Parser:
+    return Parser(settings.syslog_tag, settings.timezone, store.secret())
 
 
 def named_sources(settings: ReadingSettings) -> list[Source]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from postgrey_exporter.lists import ListFiles
+    from postgrey_exporter.tally import Tally
     from postgrey_exporter.window import Window
 
 STANDARD_INPUT: Final = Path("-")
@@ -104,12 +105,17 @@ def _from_logs(settings: GatheringSettings, period: Period, lists: ListFiles, no
         since=tally.first_event if period.since is None else period.since,
         until=tally.last_event if period.until is None else period.until,
         decisions=tally.decision_totals(),
-        standings=standings(tally.by_client(), lists.lists),
+        standings=standings(tally.by_client(), tally.by_domain(), lists.lists, _end(period, tally, now)),
         lists=lists,
         problems=tuple(reading.problems),
         postgrey_lines=sum(tally.lines[outcome] for outcome in (DECISION, NO_DECISION, MALFORMED)),
         newest=reading.newest,
     )
+
+
+def _end(period: Period, tally: Tally, now: float) -> float:
+    """Return the moment as of which logs tell: nothing is known of what came after them."""
+    return min(now, now if period.until is None else period.until, tally.last_event or now)
 
 
 def _size(files: Iterable[Path]) -> int:
@@ -130,7 +136,9 @@ def _from_state(settings: GatheringSettings, period: Period, lists: ListFiles, n
             since=first_hour * HOUR,
             until=now if period.until is None else period.until,
             decisions=reader.decisions(first_hour, last_hour),
-            standings=standings(reader.clients(first_hour, last_hour), lists.lists),
+            standings=standings(
+                reader.clients(first_hour, last_hour), reader.messages(first_hour, last_hour), lists.lists, now
+            ),
             lists=lists,
             problems=(),
             postgrey_lines=reader.postgrey_lines(),

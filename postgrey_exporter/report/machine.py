@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from postgrey_exporter.decision import GREYLIST, GREYLIST_REASONS, PASS, PASS_REASONS
 
 if TYPE_CHECKING:
+    from postgrey_exporter.messages import Delays
     from postgrey_exporter.report import Report
     from postgrey_exporter.standing import DomainStanding
 
@@ -55,7 +56,12 @@ def as_csv(report: Report) -> str:
     return text.getvalue()
 
 
+def _delays(delays: Delays | None) -> dict[str, float | None]:
+    return {"median": delays.median if delays else None, "max": delays.most if delays else None}
+
+
 def _domain(standing: DomainStanding) -> dict[str, Any]:
+    known = standing.evidence
     return {
         "domain": standing.domain,
         "greylisted": standing.greylisted,
@@ -63,6 +69,12 @@ def _domain(standing: DomainStanding) -> dict[str, Any]:
         "early_retry": standing.early_retry,
         "clients": standing.clients,
         "networks": standing.networks,
+        "messages": known.messages,
+        "moved_messages": known.moved,
+        "delivered_messages": known.delivered,
+        "lost_messages": known.lost,
+        "delay_seconds": _delays(known.delays),
+        "reported_delay_seconds": _delays(known.reported),
         "covered_by": standing.covered_by,
         "unreviewed": standing.unreviewed,
     }

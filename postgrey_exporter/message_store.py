@@ -1,0 +1,104 @@
+"""The messages' tables of the state: attempts are replayed onto what is known of each message.
+
+Every function works inside its caller's transaction.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, Final
+
+from postgrey_exporter.messages import Message, replay
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+    from postgrey_exporter.tally import Tally
+
+DELAY_BOUNDS: Final = (60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 172800.0)
+"""Upper bounds of the delay histogram's buckets, in seconds; the last bucket has none."""
+MOST_MESSAGES: Final = 2_000_000
+"""Messages kept; beyond it the oldest are given up."""
+
+_COLUMNS: Final = "first, last, network, moved, accepted, reported"
+
+
+def merge_messages(db: sqlite3.Connection, tally: Tally, first_moment: float) -> None:
+    """Replay a tally's attempts. What ended before ``first_moment``, the window's begin, is not kept."""
+    numbers: dict[str, int | None] = {}
+    rows: list[tuple[object, ...]] = []
+    deliveries: Counter[float] = Counter()
+    seconds: defaultdict[float, float] = defaultdict(float)
+    for (domain, key), attempts in sorted(tally.messages.items()):
+        if domain not in numbers:
+            found = db.execute("SELECT id FROM domain WHERE name = ?", (domain,)).fetchone()
+            numbers[domain] = found[0] if found else None
+        number = numbers[domain]
+        if number is None:
+            continue  # nothing of this domain was ever greylisted
+        before = _latest(db, number, key)
+        for message in replay(before, attempts):
+            if message == before:
+                continue
+            if message.delay is not None:
+                bound = _bound(message.delay)
+                deliveries[bound] += 1
+                seconds[bound] += message.delay
+            if message.last >= first_moment:
+                rows.append((number, key, *message))
+    db.executemany("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany(
+        "INSERT INTO delivery VALUES (?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET total = total + excluded.total, seconds = seconds + excluded.seconds",
+        [(bound, total, seconds[bound]) for bound, total in deliveries.items()],
+    )
+
+
+def prune_messages(db: sqlite3.Connection, first_moment: float) -> int:
+    """Drop what left the window, and the oldest where there are too many; return how many those were."""
+    db.execute("DELETE FROM message WHERE last < ?", (first_moment,))
+    (count,) = db.execute("SELECT count(*) FROM message").fetchone()
+    surplus: int = max(0, count - MOST_MESSAGES)
+    if surplus:
+        db.execute(
+            "DELETE FROM message WHERE (domain, key, first) IN "
+            "(SELECT domain, key, first FROM message ORDER BY last LIMIT ?)",
+            (surplus,),
+        )
+    return surplus
+
+
+def messages_by_domain(db: sqlite3.Connection, since: float, until: float) -> Iterator[tuple[str, Message]]:
+    """Yield the messages of each domain whose last attempt lies between two moments, the second one outside."""
+    for domain, *values in db.execute(
+        f"SELECT name, {_COLUMNS} FROM message JOIN domain ON domain.id = message.domain "  # noqa: S608
+        "WHERE last >= ? AND last < ?",
+        (since, until),
+    ):
+        yield domain, _message(values)
+
+
+def messages_of_domain(db: sqlite3.Connection, domain: str) -> Iterator[Message]:
+    """Yield the messages of one domain."""
+    query = f"SELECT {_COLUMNS} FROM message WHERE domain = (SELECT id FROM domain WHERE name = ?)"  # noqa: S608
+    return (_message(values) for values in db.execute(query, (domain,)))
+
+
+def _latest(db: sqlite3.Connection, domain: int, key: int) -> Message | None:
+    row = db.execute(
+        f"SELECT {_COLUMNS} FROM message WHERE domain = ? AND key = ? ORDER BY first DESC LIMIT 1",  # noqa: S608
+        (domain, key),
+    ).fetchone()
+    return None if row is None else _message(row)
+
+
+def _message(values: Sequence[Any]) -> Message:
+    message = Message(*values)
+    return message._replace(moved=bool(message.moved))
+
+
+def _bound(delay: float) -> float:
+    at = bisect_left(DELAY_BOUNDS, delay)
+    return DELAY_BOUNDS[at] if at < len(DELAY_BOUNDS) else float("inf")
