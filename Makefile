@@ -62,7 +62,7 @@ test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
 
 bench: $(VENV)/.installed-test
-	$(BIN)/python tests/benchmarks/bench.py
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.bench $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(RUN) build dist *.egg-info

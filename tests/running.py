@@ -1,0 +1,194 @@
+"""The exporter as tests run it: its inner parts over files of a folder, or the whole of it as a process."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any, Final
+
+from parts import Daemon, free_port
+from parts.prometheus import answers
+from parts.waiting import LIMIT
+
+from postgrey_exporter.decision import GREYLIST, NEW
+from postgrey_exporter.ingest import Ingest
+from postgrey_exporter.lists import ListFiles
+from postgrey_exporter.parser import Parser
+from postgrey_exporter.snapshot import Snapshot, StateReader
+from postgrey_exporter.sources import Batch, SourceStatus
+from postgrey_exporter.sources.file import FileSource
+from postgrey_exporter.store import Store
+from postgrey_exporter.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+NOW: Final = 1_720_000_000.0
+WINDOW: Final = Window()
+
+
+class Scripted:
+    """A source that hands out the blocks it is given; its position is how many it has handed out."""
+
+    def __init__(self, name: str, blocks: Sequence[str] = (), *, rest_until: float = 0.0) -> None:
+        self.name = name
+        self.blocks = list(blocks)
+        self.handed_out = 0
+        self.closed = False
+        self._rest_until = rest_until
+
+    def check(self) -> None:
+        pass
+
+    def resume(self, position: dict[str, Any] | None) -> None:
+        self.handed_out = (position or {"blocks": 0})["blocks"]
+
+    def batches(self, now: float) -> Iterator[Batch]:
+        while self.handed_out < len(self.blocks):
+            self.handed_out += 1
+            yield Batch(self.blocks[self.handed_out - 1].encode(), now)
+
+    def position(self) -> dict[str, Any]:
+        return {"blocks": self.handed_out}
+
+    def status(self) -> SourceStatus:
+        return SourceStatus(
+            up=True,
+            error=None,
+            unread_bytes=len(self.blocks) - self.handed_out,
+            rotations=0,
+            lost_bytes=0,
+            unreadable=(),
+            rest_until=self._rest_until,
+        )
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Files:
+    """The files of one exporter, and the exporter without its faces."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "mail.log"
+        self.state = folder / "state.sqlite3"
+        self.whitelist = folder / "whitelist_clients"
+        self.ignore = folder / "ignore"
+        self.whitelist.touch()
+        self.ignore.touch()
+
+    @contextmanager
+    def ingest(self, *sources: Any) -> Iterator[Ingest]:
+        with closing(Store(self.state, window=WINDOW, max_domains=100)) as store:
+            chosen = sources or (FileSource(self.log, WINDOW.seconds),)
+            with closing(Ingest(store, chosen, Parser(), ListFiles([self.whitelist], [self.ignore]))) as ingest:
+                yield ingest
+
+    def snapshot(self) -> Snapshot:
+        with closing(StateReader(self.state)) as reader:
+            return reader.snapshot()
+
+    def counted(self) -> int:
+        return self.snapshot().decisions.get((GREYLIST, NEW), 0)
+
+    def append(self, *lines: str) -> None:
+        with self.log.open("a") as log:
+            log.writelines(lines)
+
+    def execute(self, statement: str) -> None:
+        with closing(sqlite3.connect(self.state)) as db, db:
+            db.execute(statement)
+
+
+# --- the whole of it
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return an environment that holds nothing of the tests' own but where programs and modules are found."""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    return {"LC_ALL": "C.UTF-8", "TZ": "UTC"} | kept | variables
+
+
+def run(
+    *arguments: str | Path, before: Sequence[str | Path] = (), cwd: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; ``before`` is another program that starts it, ``variables`` its environment."""
+    return subprocess.run(
+        [*before, sys.executable, "-m", "postgrey_exporter", *arguments],
+        env=environment(**variables),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the exporter's web server answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+def ask(url: str, method: str = "GET", **headers: str) -> Answer:
+    """Return the answer of a server on loopback, whatever its status; ``_`` in a header's name stands for ``-``."""
+    host, _, path = url.removeprefix("http://").partition("/")
+    with closing(HTTPConnection(host, timeout=LIMIT)) as connection:
+        connection.request(
+            method, f"/{path}", headers={name.replace("_", "-"): text for name, text in headers.items()}
+        )
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.getheaders()), response.read())
+
+
+class Serve(Daemon):
+    """`serve` over some files; it has started when it has read the log to its end."""
+
+    def __init__(self, files: Files, *options: str | Path, logs: Sequence[Path] | None = None) -> None:
+        super().__init__("serve")
+        self._files = files
+        self._options = options
+        self._logs = [files.log] if logs is None else logs
+        self.address = f"127.0.0.1:{free_port()}"
+        self.url = f"http://{self.address}"
+
+    def run(self) -> None:
+        arguments = [
+            *(option for log in self._logs for option in ("--mail-log", log)),
+            *("--state", self._files.state),
+            *("--whitelist-file", self._files.whitelist),
+            *("--ignore-file", self._files.ignore),
+            *("--web.listen-address", self.address),
+            *self._options,
+        ]
+        self.start(
+            [sys.executable, "-m", "postgrey_exporter", "serve", *arguments],
+            ready=lambda: answers(f"{self.url}/-/ready"),
+            environment=environment(),
+        )
+
+    def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
+        return ask(f"{self.url}{path}", method, **headers)
+
+    def value(self, series: str) -> float | None:
+        """Return the value of a series, named as the text format names it, after a scrape."""
+        found = re.search(rf"^{re.escape(series)} (\S+)$", self.ask("/metrics").text, re.MULTILINE)
+        return None if found is None else float(found[1])
+
+    def words(self) -> str:
+        """Return what it has said on standard output and standard error."""
+        return self.output.read_text()

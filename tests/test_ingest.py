@@ -1,0 +1,217 @@
+"""Reading on: every line once, through errors of the state, interruptions and restarts."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from loglines import FOREIGN, decision
+from running import NOW, Files, Scripted
+
+from postgrey_exporter import ingest as ingest_module
+from postgrey_exporter.database import StateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def test_what_the_log_has_grown_by_is_counted_once(files: Files) -> None:
+    files.append(decision(NOW - 60), FOREIGN)
+    with files.ingest() as ingest:
+        for _ in range(2):
+            ingest.advance(NOW)
+        files.append(decision(NOW - 30))
+        ingest.advance(NOW)
+    with files.ingest() as ingest:
+        ingest.advance(NOW)
+        files.append(decision(NOW - 10), FOREIGN)
+        ingest.advance(NOW)
+
+    assert files.counted() == 3
+    lines = files.snapshot().lines
+    assert {outcome: count for (_, outcome), count in lines.items() if count} == {"decision": 3, "foreign": 2}
+
+
+def test_each_source_has_its_own_position(files: Files) -> None:
+    sources = Scripted("one", [decision(NOW)]), Scripted("two", [decision(NOW), decision(NOW)])
+    with files.ingest(*sources) as ingest:
+        ingest.advance(NOW)
+        assert [ingest.store.position(source.name) for source in sources] == [{"blocks": 1}, {"blocks": 2}]
+    assert files.counted() == 3
+
+
+def test_much_is_committed_in_parts(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest_module, "COMMIT_BYTES", len(decision(NOW)) * 2)
+    seen: list[int] = []
+    with files.ingest(Scripted("log", [decision(NOW)] * 5)) as ingest:
+        ingest.advance(NOW, lambda: seen.append(files.counted()))
+
+    assert seen == [0, 2, 2, 4, 4]
+    assert files.counted() == 5
+
+
+def test_many_clients_are_committed_in_parts(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest_module, "COMMIT_CELLS", 2)
+    blocks = [decision(NOW, address=f"192.0.2.{number // 2}") for number in range(6)]
+    seen: list[int] = []
+    with files.ingest(Scripted("log", blocks)) as ingest:
+        ingest.advance(NOW, lambda: seen.append(files.counted()))
+
+    assert seen == [0, 0, 3, 3, 5, 5]
+    assert files.counted() == 6
+
+
+class StopError(Exception):
+    pass
+
+
+def test_an_interruption_keeps_what_is_committed_and_the_rest_for_later(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_module, "COMMIT_BYTES", len(decision(NOW)) * 2)
+    blocks = [decision(NOW)] * 5
+
+    def stop_after_three() -> None:
+        if source.handed_out == 3:
+            raise StopError
+
+    source = Scripted("log", blocks)
+    with files.ingest(source) as ingest, pytest.raises(StopError):
+        ingest.advance(NOW, stop_after_three)
+
+    assert files.counted() == 2
+    with files.ingest(Scripted("log", blocks)) as ingest:
+        ingest.advance(NOW)
+    assert files.counted() == 5
+
+
+def test_after_an_error_of_the_state_everything_is_tried_again(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest_module, "COMMIT_BYTES", 1)
+    blocks = [decision(NOW), decision(NOW, "mail.example.net"), decision(NOW)]
+    with files.ingest(Scripted("other", [decision(NOW)]), Scripted("log", blocks)) as ingest:
+        files.execute(
+            "CREATE TRIGGER boom BEFORE INSERT ON domain WHEN new.name = 'example.net' "
+            "BEGIN SELECT raise(ABORT, 'boom'); END"
+        )
+        for _ in range(2):
+            with pytest.raises(StateError, match="boom"):
+                ingest.advance(NOW)
+            assert files.counted() == 2
+        files.execute("DROP TRIGGER boom")
+
+        ingest.advance(NOW)
+
+    assert files.counted() == 4
+    assert files.snapshot().unreviewed == {"example.com": 3, "example.net": 1}
+
+
+def test_a_log_goes_on_where_it_was_after_an_error_of_the_state(files: Files) -> None:
+    files.append(decision(NOW - 60))
+    with files.ingest() as ingest:
+        ingest.advance(NOW)
+        files.append(decision(NOW - 30))
+        files.execute("CREATE TRIGGER boom BEFORE UPDATE ON source BEGIN SELECT raise(ABORT, 'boom'); END")
+        with pytest.raises(StateError):
+            ingest.advance(NOW)
+        files.append(decision(NOW - 10))
+        files.execute("DROP TRIGGER boom")
+        ingest.advance(NOW)
+
+    assert files.counted() == 3
+
+
+def test_an_edited_list_is_in_force_at_the_next_look(files: Files) -> None:
+    files.append(decision(NOW - 60), decision(NOW - 60, "mail.example.net"), decision(NOW - 60, "mail.example.org"))
+    with files.ingest() as ingest:
+        ingest.advance(NOW)
+        assert files.snapshot().unreviewed == {"example.com": 1, "example.net": 1, "example.org": 1}
+        files.whitelist.write_text("example.com\n")
+        files.ignore.write_text("example.net\n")
+        ingest.advance(NOW)
+        assert files.snapshot().unreviewed == {"example.org": 1}
+        files.whitelist.write_text("")
+        ingest.advance(NOW)
+    assert files.snapshot().unreviewed == {"example.com": 1, "example.org": 1}
+
+
+def test_lists_edited_while_the_exporter_was_down_are_in_force_at_its_start(files: Files) -> None:
+    files.append(decision(NOW - 60))
+    with files.ingest() as ingest:
+        ingest.advance(NOW)
+    files.whitelist.write_text("example.com\n")
+    with files.ingest() as ingest:
+        ingest.advance(NOW)
+
+    assert files.snapshot().unreviewed == {}
+
+
+def test_a_list_that_became_unreadable_keeps_its_content(files: Files) -> None:
+    files.whitelist.write_text("example.com\n")
+    with files.ingest() as ingest:
+        ingest.advance(NOW)
+        files.whitelist.unlink()
+        files.append(decision(NOW - 60))
+        ingest.advance(NOW)
+
+        assert files.snapshot().unreviewed == {}
+        assert [status.up for status in ingest.lists.statuses()] == [False, True]
+
+
+def test_greylistings_after_the_whitelist_changed_are_held_against_it(files: Files) -> None:
+    files.whitelist.write_text("example.com\n")
+    changed = files.whitelist.stat().st_mtime
+    files.append(decision(changed - 5), decision(changed + 5), decision(changed + 5, "mail.example.net"))
+    with files.ingest() as ingest:
+        ingest.advance(changed + 10)
+
+    assert {one.domain: one.ineffective for one in files.snapshot().domains} == {"example.com": 1, "example.net": 0}
+
+
+def test_a_source_at_rest_is_left_alone_unless_asked(files: Files) -> None:
+    source = Scripted("log", [decision(NOW)], rest_until=NOW + 10)
+    with files.ingest(source) as ingest:
+        ingest.advance(NOW, asked=False)
+        source.blocks.append(decision(NOW))
+        ingest.advance(NOW + 5, asked=False)
+        assert files.counted() == 1
+        ingest.advance(NOW + 5)
+        assert files.counted() == 2
+        source.blocks.append(decision(NOW))
+        ingest.advance(NOW + 10, asked=False)
+    assert files.counted() == 3
+
+
+def test_how_a_source_is_doing_is_known_while_it_is_read(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest_module, "COMMIT_BYTES", 1)
+    unread: list[int] = []
+    with files.ingest(Scripted("log", [decision(NOW)] * 3)) as ingest:
+        assert ingest.statuses == {}
+        ingest.advance(NOW, lambda: unread.append(ingest.statuses["log"].unread_bytes))
+
+    assert unread == [2, 1, 0]
+
+
+def test_nothing_new_is_no_commit(files: Files) -> None:
+    files.append(decision(NOW - 60))
+    with files.ingest() as ingest, closing(sqlite3.connect(files.state)) as watcher:
+        ingest.advance(NOW)
+        before = watcher.execute("PRAGMA data_version").fetchone()
+        for seconds in range(10):
+            ingest.advance(NOW + seconds)
+
+        assert watcher.execute("PRAGMA data_version").fetchone() == before
+
+
+def test_the_end_lets_go_of_the_sources(files: Files) -> None:
+    source = Scripted("log")
+    with files.ingest(source):
+        pass
+
+    assert source.closed
