@@ -48,7 +48,7 @@ class Decision(NamedTuple):
     reason: str
     """One of `GREYLIST_REASONS` or `PASS_REASONS`; free text of patched builds is `OTHER_REASON`."""
     client: Client
-    message: int
-    """Keyed hash of sender and recipient, see `messages.message_key`; the addresses themselves are not kept."""
     delay: int | None
     """postgrey's ``delay=``: seconds since *this network's* first attempt; only on a message's first pass."""
+    message: int = 0
+    """Keyed hash of sender and recipient, see `messages.message_key`; the addresses themselves are not kept."""

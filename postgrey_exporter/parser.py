@@ -147,7 +147,7 @@ class Parser:
         elif old := _BEFORE_1_28.fullmatch(lines, start, end):
             client = self._old_client(old[2])
             key = self._message_key(old[3], b", from=", b", to=")
-            parsed.decisions.append(Decision(moment, PASS, TRIPLET_FOUND, client, key, int(old[1])))
+            parsed.decisions.append(Decision(moment, PASS, TRIPLET_FOUND, client, int(old[1]), key))
         else:
             parsed.no_decision += 1
 
@@ -180,11 +180,11 @@ class Parser:
         seconds = None if delay is None else int(delay)
         reason = (reason or b"").rstrip()
         if action == b"pass":
-            return Decision(moment, PASS, _PASS_REASONS.get(reason, OTHER_REASON), client, key, seconds)
+            return Decision(moment, PASS, _PASS_REASONS.get(reason, OTHER_REASON), client, seconds, key)
         if reason == b"new":
-            return Decision(moment, GREYLIST, NEW, client, key, seconds)
+            return Decision(moment, GREYLIST, NEW, client, seconds, key)
         if _EARLY_RETRY.fullmatch(reason):
-            return Decision(moment, GREYLIST, EARLY_RETRY, client, key, seconds)
+            return Decision(moment, GREYLIST, EARLY_RETRY, client, seconds, key)
         return None
 
     def _client(self, name: bytes | None, address: bytes | None) -> Client | None:

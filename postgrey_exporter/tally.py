@@ -66,7 +66,7 @@ class Tally:
         lines[NO_DECISION] += parsed.no_decision
         lines[FOREIGN] += parsed.foreign
         lines[MALFORMED] += parsed.malformed
-        for moment, action, reason, client, message, delay in parsed.decisions:
+        for moment, action, reason, client, delay, message in parsed.decisions:
             if self.wanted is not None and not self.wanted(moment):
                 continue
             hour = hour_of(moment)

@@ -36,7 +36,7 @@ def metric_names() -> set[str]:
     nothing = Snapshot(
         decisions={}, domains=(), unreviewed={}, unreviewed_not_shown=0, labels=0, folded=0, lines={}, last_events={}
     )
-    view = View(snapshot=nothing, sources={}, lists=(), state_up=True, state_bytes=0, max_domains=1)
+    view = View(snapshot=nothing, evidence={}, sources={}, lists=(), state_up=True, state_bytes=0, max_domains=1)
     text = generate_latest(registry(lambda: view, process=False)).decode()
     return set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
 
@@ -79,7 +79,7 @@ def test_every_module_stands_in_the_readmes_table_of_rooms() -> None:
     names = {path.name for path in package.glob("*.py")} | {
         f"{path.parent.name}/" for path in package.glob("*/__init__.py")
     }
-    told = set(re.findall(r"`([a-z]+(?:\.py|/))`", rooms))
+    told = set(re.findall(r"`([a-z_]+(?:\.py|/))`", rooms))
     plumbing = {"__init__.py", "__main__.py", "errors.py", "settings.py", "logs.py", "sample/"}
     assert names - told - plumbing == set()
     assert told <= names

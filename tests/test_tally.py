@@ -29,7 +29,7 @@ def test_greylisted_attempts_are_counted_by_client_hour_and_reason() -> None:
     )
 
     assert made.greylisted == {POOL: {7: Attempts(2, 1), 8: Attempts(1, 0)}, BOT: {7: Attempts(1, 0)}}
-    assert made.cells == 3
+    assert made.cells == 3 + 5
     assert list(made.by_client()) == [(POOL, 3, 1), (BOT, 1, 0)]
 
 

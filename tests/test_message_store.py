@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postgrey_exporter import message_store
+from postgrey_exporter.decision import GREYLIST, NEW, PASS, TRIPLET_FOUND, Client, Decision
+from postgrey_exporter.messages import Evidence, evidence
+from postgrey_exporter.parser import Parsed
+from postgrey_exporter.snapshot import Snapshot, StateReader
+from postgrey_exporter.store import UNCOVERED, Store
+from postgrey_exporter.tally import Tally
+from postgrey_exporter.window import HOUR, Window
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+NOW = 500_000.0 * HOUR
+DAY = 24 * HOUR
+CLIENTS = [Client(f"out{number}.example.com", f"198.51.{number}.1") for number in range(3)]
+
+
+def greylisted(moment: float, key: int = 1, client: int = 0) -> Decision:
+    return Decision(moment, GREYLIST, NEW, CLIENTS[client], None, key)
+
+
+def passed(moment: float, key: int = 1, client: int = 0, delay: int | None = None) -> Decision:
+    return Decision(moment, PASS, TRIPLET_FOUND, CLIENTS[client], delay, key)
+
+
+def merge(path: Path, *decisions: Decision, now: float = NOW) -> None:
+    tally = Tally()
+    tally.add(Parsed(list(decisions)))
+    store = Store(path, window=Window(), max_domains=10)
+    try:
+        store.merge("log", tally, {}, lambda _: UNCOVERED, now)
+        store.prune(now)
+    finally:
+        store.close()
+
+
+def known(path: Path, now: float = NOW) -> tuple[Evidence, int, Snapshot]:
+    reader = StateReader(path)
+    try:
+        found, networks = reader.evidence(["example.com"], now)["example.com"]
+        return found, networks, reader.snapshot()
+    finally:
+        reader.close()
+
+
+def test_a_message_is_followed_over_restarts_and_networks(tmp_path: Path) -> None:
+    state = tmp_path / "state.sqlite3"
+    merge(state, greylisted(NOW - 5 * HOUR, client=0))
+    merge(state, greylisted(NOW - 3 * HOUR, client=1))
+    merge(state, passed(NOW - HOUR, client=1, delay=7200))
+    found, networks, snapshot = known(state)
+    assert (found.messages, found.moved, found.delivered, found.lost) == (1, 1, 1, 0)
+    assert found.delays is not None
+    assert (found.delays.median, found.reported and found.reported.median) == (4 * HOUR, 7200)
+    assert networks == 2
+    assert snapshot.deliveries == ((4.0 * HOUR, 1, 4.0 * HOUR),)
+
+
+def test_a_delivery_is_counted_once_however_often_the_sender_passes_afterwards(tmp_path: Path) -> None:
+    state = tmp_path / "state.sqlite3"
+    merge(state, greylisted(NOW - 5 * HOUR), passed(NOW - 4 * HOUR, delay=3600))
+    merge(state, passed(NOW - 3 * HOUR), passed(NOW - 2 * HOUR))
+    assert known(state)[2].deliveries == ((3600.0, 1, 3600.0),)
+
+
+def test_a_message_that_never_came_back_is_lost_after_the_retry_window(tmp_path: Path) -> None:
+    state = tmp_path / "state.sqlite3"
+    merge(state, greylisted(NOW))
+    assert known(state, NOW + 2 * DAY - 1)[0].lost == 0
+    assert known(state, NOW + 2 * DAY)[0].lost == 1
+
+
+def test_messages_leave_with_the_window(tmp_path: Path) -> None:
+    state = tmp_path / "state.sqlite3"
+    merge(state, greylisted(NOW, 1), greylisted(NOW + 2 * HOUR, 2))
+    merge(state, now=NOW + 7 * DAY + HOUR)
+    assert known(state, NOW + 7 * DAY + HOUR)[0].messages == 1
+
+
+def test_beyond_the_most_messages_the_oldest_are_given_up_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(message_store, "MOST_MESSAGES", 2)
+    state = tmp_path / "state.sqlite3"
+    merge(state, *(greylisted(NOW - 10 * HOUR + number, key=number) for number in range(5)))
+    merge(state, now=NOW + HOUR)
+    found, _, snapshot = known(state)
+    assert (found.messages, snapshot.given_up) == (2, 3)
+
+
+def test_a_pass_of_a_domain_that_was_never_greylisted_leaves_no_trace(tmp_path: Path) -> None:
+    state = tmp_path / "state.sqlite3"
+    merge(state, passed(NOW))
+    assert known(state)[0] == Evidence()
+
+
+def test_the_secret_stays_the_same(tmp_path: Path) -> None:
+    secrets = []
+    for _ in range(2):
+        store = Store(tmp_path / "state.sqlite3", window=Window(), max_domains=10)
+        secrets.append(store.secret())
+        store.close()
+    assert secrets[0] == secrets[1]
+    assert len(secrets[0]) == 32
+    assert (tmp_path / "state.sqlite3").stat().st_mode & 0o777 == 0o600
+
+
+one = st.builds(
+    lambda moment, key, client, accepted: (passed if accepted else greylisted)(moment, key, client),
+    st.integers(int(NOW - 6 * DAY), int(NOW)).map(float),
+    st.integers(1, 3),
+    st.integers(0, 2),
+    st.booleans(),
+)
+logs = st.lists(one, max_size=15).map(lambda decisions: sorted(decisions, key=lambda decision: decision.time))
+
+
+@settings(deadline=None, max_examples=40)
+@given(logs, st.integers(0, 15), st.integers(0, 15))
+def test_the_state_tells_the_same_as_a_report_over_the_same_log(
+    tmp_path_factory: pytest.TempPathFactory, log: list[Decision], one_cut: int, other_cut: int
+) -> None:
+    state = tmp_path_factory.mktemp("state") / "state.sqlite3"
+    cuts = sorted((one_cut, other_cut))
+    for part in (log[: cuts[0]], log[cuts[0] : cuts[1]], log[cuts[1] :]):
+        merge(state, *part)
+    tally = Tally()
+    tally.add(Parsed(log))
+    assert known(state)[0] == evidence([message for _, message in tally.by_domain()], NOW)
