@@ -110,7 +110,8 @@ def test_serve_accepts_every_setting_as_it_is_written(monkeypatch: pytest.Monkey
     for name, value in settings(with_defaults=True).items():
         monkeypatch.setenv(name, value)
     chosen = serve.make_context("serve", []).params
-    assert chosen["mail_logs"] == (Path("/var/log/syslog"),)
+    assert chosen["journal"] is True
+    assert chosen["mail_logs"] == (Path("/var/log/mail.log"),)
     assert chosen["whitelist_files"] == (
         Path("/etc/postgrey/whitelist_clients"),
         Path("/etc/postgrey/whitelist_clients.local"),
@@ -153,7 +154,7 @@ def test_prometheus_scrapes_a_service_with_the_shipped_settings_and_the_metrics_
     log = tmp_path / "syslog"
     log.touch()
     address = f"127.0.0.1:{parts.free_port()}"
-    moved = {"MAIL_LOG": str(log), "WEB_LISTEN_ADDRESS": address}
+    moved = {"JOURNAL": "false", "MAIL_LOG": str(log), "WEB_LISTEN_ADDRESS": address}
     for name, value in settings(with_defaults=False).items():
         monkeypatch.setenv(name, value)
     for name, value in moved.items():
