@@ -58,7 +58,7 @@ def test_much_is_committed_in_parts(files: Files, monkeypatch: pytest.MonkeyPatc
 
 
 def test_many_clients_are_committed_in_parts(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_module, "COMMIT_CELLS", 2)
+    monkeypatch.setattr(ingest_module, "COMMIT_CELLS", 4)
     blocks = [decision(NOW, address=f"192.0.2.{number // 2}") for number in range(6)]
     seen: list[int] = []
     with files.ingest(Scripted("log", blocks)) as ingest:
