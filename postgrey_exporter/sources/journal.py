@@ -11,6 +11,7 @@ journalctl runs for each look at which the journal's files have changed, and end
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,7 @@ from postgrey_exporter.sources import Batch, Position, SourceStatus
 from postgrey_exporter.sources.archive import explain_os_error
 from postgrey_exporter.sources.journal_bookmark import Bookmark, Continuation, restored
 from postgrey_exporter.sources.journal_entry import MICROSECOND, Renderer, trusted_accounts
-from postgrey_exporter.sources.journal_files import Files, folders, look, oldest_entry
+from postgrey_exporter.sources.journal_files import Files, Mark, folders, look, names, oldest_entry
 from postgrey_exporter.sources.journal_text import BLOCK_BYTES
 from postgrey_exporter.sources.journalctl import Journalctl, JournalError, find_journalctl
 from postgrey_exporter.window import HOUR
@@ -37,6 +38,8 @@ FIRST_PAUSE_SECONDS: Final = 2.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 """The pauses between attempts while journalctl fails; each is twice the one before."""
 
+_ATTEMPTS: Final = 5
+
 
 class JournalSource:
     """postgrey's entries in the journal (``--journal``)."""
@@ -53,7 +56,7 @@ class JournalSource:
         self._bookmark: Bookmark | None = None
         self._gaps = 0
         self._complete_until = 0.0
-        self._read_files: Files | None = None
+        self._marks: frozenset[Mark] = frozenset()
         self._error: str | None = f"{self.name}: not read yet"
         self._ignored: tuple[str, ...] = ()
         self._pause = 0.0
@@ -74,7 +77,7 @@ class JournalSource:
         self._bookmark = restored(saved.get("last"))
         self._complete_until = saved.get("complete_until", 0.0)
         self._gaps = saved.get("gaps", 0)
-        self._read_files = None
+        self._marks = frozenset()
 
     def position(self) -> Position:
         """Return the bookmark in JSON's types.
@@ -94,26 +97,16 @@ class JournalSource:
             self._since = now - self._window
         if 0 <= now - self._failed_at < self._pause:
             return
-        files = look(self._places)
         try:
-            self._refuse_closed(files)
-            if not files.marks:
-                places = " and ".join(map(str, self._places))
-                raise JournalError(
-                    f"{self.name}: there are no journal files in {places}; is systemd-journald running?"
-                )
-            if self._read_files is None or files.marks != self._read_files.marks:
+            files = self._look()
+            if files.marks != self._marks:
                 yield from self._read(files, now)
-                self._rest_until = now + REST_SECONDS
         except JournalError as error:
             self._error = str(error)
-            self._failed_at = now
-            self._pause = min(max(FIRST_PAUSE_SECONDS, self._pause * 2), LONGEST_PAUSE_SECONDS)
             return
-        self._read_files = files
+        self._marks = files.marks
         self._complete_until = max(self._complete_until, now)
         self._error = None
-        self._pause = 0.0
 
     def status(self) -> SourceStatus:
         """Return how the last reading went."""
@@ -133,6 +126,14 @@ class JournalSource:
 
     # --- reading
 
+    def _look(self) -> Files:
+        files = look(self._places)
+        self._refuse_closed(files)
+        if not files.marks:
+            places = " and ".join(map(str, self._places))
+            raise JournalError(f"{self.name}: there are no journal files in {places}; is systemd-journald running?")
+        return files
+
     @staticmethod
     def _refuse_closed(files: Files) -> None:
         """Raise where a file is closed to us: its entries would be passed over if reading went on without it."""
@@ -141,12 +142,12 @@ class JournalSource:
 
     def _read(self, files: Files, now: float) -> Iterator[Batch]:
         """Yield what journalctl has from the bookmark on. Raises `JournalError` after what could be read."""
+        failure: JournalError | None = None
         start = last = self._bookmark
         continuation = Continuation(start)
-        with Journalctl(self._tag, self._directory, [self._starting_point()]) as child:
+        with self._opened(files) as child:
             lines: list[bytes] = []
             size = 0
-            failure: JournalError | None = None
             try:
                 for entry in child.entries():
                     if continuation.is_known(entry):
@@ -168,7 +169,27 @@ class JournalSource:
         if lines:
             yield Batch(b"".join(lines), now)
         if failure is not None:
+            self._failed_at = now
+            self._pause = min(max(FIRST_PAUSE_SECONDS, self._pause * 2), LONGEST_PAUSE_SECONDS)
             raise failure
+        self._rest_until = now + REST_SECONDS
+        self._pause = 0.0
+
+    @contextmanager
+    def _opened(self, files: Files) -> Iterator[Journalctl]:
+        """Start a journalctl that has opened all of the files.
+
+        While files are renamed under it, it may open the new one and miss what the old one is called now; the
+        entries missed would then lie before those that it yields. Raises `JournalError` when that goes on.
+        """
+        for _ in range(_ATTEMPTS):
+            with Journalctl(self._tag, self._directory, [self._starting_point()]) as child:
+                child.wait_until_open()
+                if names(look(self._places)) == names(files):
+                    yield child
+                    return
+            files = self._look()
+        raise JournalError(f"{self.name}: the journal's files change faster than they can be opened")
 
     def _starting_point(self) -> str:
         return f"--cursor={self._bookmark.cursor}" if self._bookmark else f"--since=@{self._since:.6f}"

@@ -69,6 +69,11 @@ def look(places: Sequence[Path]) -> Files:
     return Files(frozenset(marks), tuple(closed))
 
 
+def names(files: Files) -> frozenset[tuple[str, int]]:
+    """Return which file has which name; the file as its inode number."""
+    return frozenset((path, inode) for path, inode, *_ in files.marks)
+
+
 def oldest_entry(files: Files) -> int | None:
     """Return when the oldest entry of any program was logged that is still there, in microseconds since the epoch.
 

@@ -98,6 +98,13 @@ class Journalctl:
             self._child.stdout.close()
         os.close(self._complaints)
 
+    def wait_until_open(self) -> None:
+        """Return when it has opened the journal's files: it prints, or it has ended. Gives up with its patience."""
+        poll = select.poll()
+        if self._child.stdout is not None:
+            poll.register(self._child.stdout, select.POLLIN)
+        poll.poll(PATIENCE_SECONDS * 1000)
+
     def entries(self) -> Iterator[Entry]:
         """Yield the entries. Raises `JournalError` when journalctl ended with an error, was ended, or hangs."""
         if self._child.stdout is None:
