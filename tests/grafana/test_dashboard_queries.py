@@ -1,20 +1,28 @@
-"""Every query of the dashboard, asked of a real Prometheus that scrapes the real exporter, returns data."""
+"""Every query of the dashboard, asked of a real Prometheus that scrapes the real exporter, returns data.
+
+One exporter reads the bundled sample week, the other a small log whose counts are known.
+"""
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 from alerting.exporter import Exporter, decision_line
 from alerting.shipped import ALERTING
 from parts import Prometheus, wait_until
 
-from grafana.dashboard import Query, filled_in, panels, queries
+import postgrey_exporter.sample
+from grafana.dashboard import EVERY_SERVER, Query, filled_in, panels, queries
+from postgrey_exporter.decision import DECISION_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SCRAPE: Final = "200ms"
 CONFIG: Final = f"""\
@@ -22,9 +30,16 @@ global: {{scrape_interval: {SCRAPE}, evaluation_interval: {SCRAPE}}}
 rule_files: [postgrey.rules.yml]
 scrape_configs:
 - job_name: postgrey
-  static_configs: [{{targets: ["%s"]}}]
+  static_configs: [{{targets: ["%s", "%s"]}}]
 """
+SAMPLE: Final = Path(postgrey_exporter.sample.__file__).parent
+REASONS: Final = len(DECISION_LABELS)
 ATTEMPTS: Final = {"example.com": 20, "example.net": 16, "example.org": 3}
+
+
+def chosen(exporter: Exporter) -> dict[str, str]:
+    """Return the dashboard's variables where one mail server is chosen, as Grafana escapes it."""
+    return {"instance": re.escape(exporter.address).replace("\\", "\\\\")}
 
 
 def week(now: float) -> Iterator[str]:
@@ -37,31 +52,52 @@ def week(now: float) -> Iterator[str]:
         yield decision_line(now - 60, f"action=pass, reason={reason}", 1, "example.com")
 
 
+class Scraped(NamedTuple):
+    """Prometheus, and the value of the variable ``instance`` that chooses each exporter."""
+
+    server: Prometheus
+    sample: dict[str, str]
+    known: dict[str, str]
+
+
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
     folder: Path = tmp_path_factory.mktemp("dashboard")
     log, whitelist, ignore = folder / "mail.log", folder / "whitelist_clients", folder / "ignore"
     log.write_text("".join(week(time.time())))
     whitelist.write_text("whitelisted.example\n")
     ignore.write_text("")
     rules = {"postgrey.rules.yml": (ALERTING / "postgrey.rules.yml").read_text()}
-    with Exporter([log], whitelist, ignore) as exporter, Prometheus(CONFIG % exporter.address, rules) as server:
+    sample_log = folder / "sample.log"
+    with sample_log.open("wb") as file:
+        subprocess.run([sys.executable, "-m", "postgrey_exporter.sample"], stdout=file, check=True, timeout=60)
+    with (
+        Exporter([log], whitelist, ignore) as known,
+        Exporter([sample_log], SAMPLE / "whitelist_clients", SAMPLE / "ignore") as sample,
+        Prometheus(CONFIG % (known.address, sample.address), rules) as server,
+    ):
         # A rate needs two scrapes, and the mark of a threshold one evaluation after the first.
-        wait_until(lambda: server.query("rate(postgrey_decisions_total[2s])"), what="a rate")
+        wait_until(lambda: len(server.query("rate(postgrey_decisions_total[2s])")) == 2 * REASONS, what="the rates")
         wait_until(lambda: server.query("ALERTS"), what="the alerts")
-        yield server
+        yield Scraped(server, chosen(sample), chosen(known))
 
 
 @pytest.mark.parametrize("query", [pytest.param(query, id=f"{query.panel}-{query.ref}") for query in queries()])
-def test_a_query_returns_data(prometheus: Prometheus, query: Query) -> None:
-    assert prometheus.query(filled_in(query.expression))
+def test_a_query_returns_data_of_the_sample_week(scraped: Scraped, query: Query) -> None:
+    assert scraped.server.query(filled_in(query.expression, scraped.sample))
 
 
-def test_one_mail_server_is_chosen_by_its_instance(prometheus: Prometheus) -> None:
-    (table, *_) = [query for query in queries() if query.panel == "Domains to review"]
+def test_the_variable_chooses_one_mail_server_or_all(scraped: Scraped) -> None:
+    (query,) = [query for query in queries() if query.panel == "Unreviewed attempts"]
 
-    assert prometheus.query(filled_in(table.expression, {"instance": r"127\\.0\\.0\\.1:\\d+"}))
-    assert not prometheus.query(filled_in(table.expression, {"instance": r"192\\.0\\.2\\.1:10123"}))
+    known, sample, both = (
+        scraped.server.value(filled_in(query.expression, instance)) or 0
+        for instance in (scraped.known, scraped.sample, EVERY_SERVER)
+    )
+
+    assert known == sum(ATTEMPTS.values())
+    assert sample > 0
+    assert both == known + sample
 
 
 @pytest.mark.parametrize(
@@ -72,10 +108,10 @@ def test_one_mail_server_is_chosen_by_its_instance(prometheus: Prometheus) -> No
         pytest.param("C", {"example.com": 1, "example.net": 1, "example.org": 0}, id="at or above the threshold"),
     ],
 )
-def test_the_table_tells_of_each_domain(prometheus: Prometheus, ref: str, wanted: dict[str, float]) -> None:
+def test_the_table_tells_of_each_domain(scraped: Scraped, ref: str, wanted: dict[str, float]) -> None:
     (query,) = [query for query in queries() if (query.panel, query.ref) == ("Domains to review", ref)]
 
-    samples = prometheus.query(filled_in(query.expression))
+    samples = scraped.server.query(filled_in(query.expression, scraped.known))
 
     assert {sample.labels["domain"]: sample.value for sample in samples} == wanted
 
@@ -89,24 +125,24 @@ def test_the_table_tells_of_each_domain(prometheus: Prometheus, ref: str, wanted
         pytest.param("Whitelist not obeyed", 0, id="attempts despite the whitelist"),
     ],
 )
-def test_a_number_is_right(prometheus: Prometheus, panel: str, wanted: float) -> None:
+def test_a_number_is_right(scraped: Scraped, panel: str, wanted: float) -> None:
     (query,) = [query for query in queries() if query.panel == panel]
 
-    assert prometheus.value(filled_in(query.expression)) == wanted
+    assert scraped.server.value(filled_in(query.expression, scraped.known)) == wanted
 
 
-def test_the_top_domains_count_attempts_that_a_domain_was_born_with(prometheus: Prometheus) -> None:
+def test_the_top_domains_count_attempts_that_a_domain_was_born_with(scraped: Scraped) -> None:
     (query,) = [query for query in queries() if query.panel == "Top domains greylisted"]
 
-    samples = prometheus.query(filled_in(query.expression))
+    samples = scraped.server.query(filled_in(query.expression, scraped.known))
 
     assert {sample.labels["domain"]: sample.value for sample in samples} == ATTEMPTS
 
 
-def test_a_legend_names_only_labels_that_the_query_returns(prometheus: Prometheus) -> None:
+def test_a_legend_names_only_labels_that_the_query_returns(scraped: Scraped) -> None:
     for panel in panels():
         for target in panel["targets"]:
             legend = target.get("legendFormat", "")
             names = [part.split("}}")[0] for part in legend.split("{{")[1:]]
-            for sample in prometheus.query(filled_in(target["expr"])):
+            for sample in scraped.server.query(filled_in(target["expr"])):
                 assert set(names) <= set(sample.labels), (panel["title"], legend)
