@@ -78,8 +78,14 @@ def open_readable(path: Path) -> sqlite3.Connection:
 
     Raises `StateError` where there is none or it can't be read, and what `schema.checked_version` raises.
     """
-    if not path.exists():
-        raise StateError(f"{path}: there is no state here; run `postgrey-exporter serve` or `collect` first")
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise StateError(
+            f"{path}: there is no state here; run `postgrey-exporter serve` or `collect` first"
+        ) from error
+    except OSError as error:
+        raise StateError(f"{path}: can't be read: {error.strerror}; run as the exporter's user, or root") from error
     with translated(path):
         db = sqlite3.connect(
             f"file:{_quoted(path)}?mode=ro",
@@ -111,7 +117,7 @@ def translate(path: Path, error: sqlite3.Error) -> StateError:
     remedies = {
         "SQLITE_BUSY": "is locked by another program; end it",
         "SQLITE_FULL": "can't be written: the disk is full",
-        "SQLITE_READONLY": "can't be written: it is read-only",
+        "SQLITE_READONLY": "can't be used: the file or its folder is read-only for this user",
         "SQLITE_CANTOPEN": "can't be opened: check the folder and its permissions",
         "SQLITE_IOERR": "can't be read or written: the disk reports an error, or is full",
         "SQLITE_CORRUPT": "is damaged; it is set aside at the next start",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from postgrey_exporter.cli.gathering import Gathered
 
+_LIST_NAMES = {"whitelist": "the whitelist", "ignore": "the ignore file"}
 _LOG_MAX_AGE = "8d"
 _STATE_MAX_AGE = "1h"
 
@@ -100,11 +101,7 @@ def command(
 
 def _hindrance(gathered: Gathered, *, from_logs: bool, max_age: int | None) -> list[str]:
     """Return what makes the counts say nothing."""
-    found = [
-        f"{status.path}: the {status.list} can't be read: {status.error}"
-        for status in gathered.lists.statuses()
-        if not status.up
-    ]
+    found = [f"{_LIST_NAMES[status.list]} {status.error}" for status in gathered.lists.statuses() if not status.up]
     if not gathered.postgrey_lines:
         found.append(
             "there is no line of postgrey's: it may log elsewhere (on Debian 12 to the journal), under another tag "

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from click.decorators import FC
 
-_FILE = click.Path(path_type=Path)
+# That a file is missing or closed to us is found out, and worded, where it is opened.
+_FILE = click.Path(path_type=Path, readable=False)
 
 
 def variable(option: str) -> str:
