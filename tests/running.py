@@ -29,9 +29,11 @@ from postgrey_exporter.window import Window
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+    from signal import Signals
 
 NOW: Final = 1_720_000_000.0
 WINDOW: Final = Window()
+EXPORTER: Final = (sys.executable, "-m", "postgrey_exporter")
 
 
 class Scripted:
@@ -84,6 +86,16 @@ class Files:
         self.whitelist.touch()
         self.ignore.touch()
 
+    @property
+    def options(self) -> list[str | Path]:
+        """The options by which the commands use these files."""
+        return [
+            *("--mail-log", self.log),
+            *("--state", self.state),
+            *("--whitelist-file", self.whitelist),
+            *("--ignore-file", self.ignore),
+        ]
+
     @contextmanager
     def ingest(self, *sources: Any) -> Iterator[Ingest]:
         with closing(Store(self.state, window=WINDOW, max_domains=100)) as store:
@@ -97,6 +109,13 @@ class Files:
 
     def counted(self) -> int:
         return self.snapshot().decisions.get((GREYLIST, NEW), 0)
+
+    def write_ahead_log(self) -> int:
+        """Return the size of the state's write-ahead log: it grows while something is committed."""
+        try:
+            return self.state.with_name(f"{self.state.name}-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def append(self, *lines: str) -> None:
         with self.log.open("a") as log:
@@ -116,12 +135,17 @@ def environment(**variables: str) -> dict[str, str]:
     return {"LC_ALL": "C.UTF-8", "TZ": "UTC"} | kept | variables
 
 
+def seconds(limit: float) -> float:
+    """Return a limit of time for this machine as it is: longer where several processes share a processor."""
+    return limit * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def run(
     *arguments: str | Path, before: Sequence[str | Path] = (), cwd: Path | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; ``before`` is another program that starts it, ``variables`` its environment."""
     return subprocess.run(
-        [*before, sys.executable, "-m", "postgrey_exporter", *arguments],
+        [*before, *EXPORTER, *arguments],
         env=environment(**variables),
         cwd=cwd,
         capture_output=True,
@@ -158,28 +182,30 @@ def ask(url: str, method: str = "GET", **headers: str) -> Answer:
 class Serve(Daemon):
     """`serve` over some files; it has started when it has read the log to its end."""
 
-    def __init__(self, files: Files, *options: str | Path, logs: Sequence[Path] | None = None) -> None:
+    def __init__(
+        self, files: Files, *options: str | Path, logs: Sequence[Path] = (), ready: str = "/-/ready"
+    ) -> None:
+        """Take the files, further options and logs, and the path by which it is told that it has started."""
         super().__init__("serve")
         self._files = files
+        self._ready = ready
         self._options = options
-        self._logs = [files.log] if logs is None else logs
+        self._logs = logs
         self.address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.address}"
 
     def run(self) -> None:
-        arguments = [
-            *(option for log in self._logs for option in ("--mail-log", log)),
-            *("--state", self._files.state),
-            *("--whitelist-file", self._files.whitelist),
-            *("--ignore-file", self._files.ignore),
-            *("--web.listen-address", self.address),
-            *self._options,
-        ]
+        logs = (option for log in self._logs for option in ("--mail-log", log))
+        arguments = [*self._files.options, *logs, "--web.listen-address", self.address, *self._options]
         self.start(
-            [sys.executable, "-m", "postgrey_exporter", "serve", *arguments],
-            ready=lambda: answers(f"{self.url}/-/ready"),
+            [*EXPORTER, "serve", *arguments],
+            ready=lambda: answers(f"{self.url}{self._ready}"),
             environment=environment(),
         )
+
+    def end(self, number: Signals) -> int:
+        """Send a signal and return the exit status."""
+        return self._end(number)
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
         return ask(f"{self.url}{path}", method, **headers)
