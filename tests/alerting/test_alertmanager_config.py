@@ -207,17 +207,39 @@ def test_nothing_is_said_about_domains_while_an_exporter_is_down(monitoring: Mon
     assert wait_until(lambda: monitoring.webhook.received, what="the webhook, after the exporter is back")
 
 
-def test_an_unreadable_log_is_not_also_called_silent(monitoring: Monitoring) -> None:
+@pytest.mark.parametrize(
+    ("cause", "consequence"),
+    [
+        ("PostgreySourceUnreadable", "PostgreyLogSilent"),
+        ("PostgreySourceUnreadable", "PostgreyLogWithoutDecisions"),
+        ("PostgreyLogBytesLost", "PostgreyLogGap"),
+        ("PostgreyExporterDown", "PostgreyListUnreadable"),
+    ],
+)
+def test_a_consequence_is_not_reported_beside_its_cause_on_the_same_server(
+    monitoring: Monitoring, cause: str, consequence: str
+) -> None:
     monitoring.post(
-        server_alert("PostgreySourceUnreadable", source="/var/log/mail.log"),
-        server_alert("PostgreyLogSilent", source="/var/log/mail.log"),
-        server_alert("PostgreyLogSilent", source="/var/log/syslog"),
+        server_alert(cause, source="/var/log/mail.log"),
+        server_alert(consequence, source="/var/log/mail.log"),
+        server_alert(consequence, source="/var/log/syslog", instance="mx2:10123"),
     )
 
     monitoring.mails(2)
 
     assert monitoring.states() == {
-        "PostgreySourceUnreadable /var/log/mail.log": "active",
-        "PostgreyLogSilent /var/log/mail.log": "suppressed",
-        "PostgreyLogSilent /var/log/syslog": "active",
+        f"{cause} /var/log/mail.log": "active",
+        f"{consequence} /var/log/mail.log": "suppressed",
+        f"{consequence} /var/log/syslog": "active",
     }
+
+
+def test_a_readable_log_of_the_same_server_may_be_called_silent(monitoring: Monitoring) -> None:
+    monitoring.post(
+        server_alert("PostgreySourceUnreadable", source="/var/log/mail.log"),
+        server_alert("PostgreyLogSilent", source="/var/log/syslog"),
+    )
+
+    monitoring.mails(2)
+
+    assert set(monitoring.states().values()) == {"active"}
