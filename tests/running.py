@@ -97,8 +97,8 @@ class Files:
         ]
 
     @contextmanager
-    def ingest(self, *sources: Any) -> Iterator[Ingest]:
-        with closing(Store(self.state, window=WINDOW, max_domains=100)) as store:
+    def ingest(self, *sources: Any, max_domains: int = 100) -> Iterator[Ingest]:
+        with closing(Store(self.state, window=WINDOW, max_domains=max_domains)) as store:
             chosen = sources or (FileSource(self.log, WINDOW.seconds),)
             with closing(Ingest(store, chosen, Parser(), ListFiles([self.whitelist], [self.ignore]))) as ingest:
                 yield ingest
