@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import importlib
+import io
 import lzma
 import os
 import re
@@ -11,7 +13,7 @@ import stat
 import sys
 import zlib
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Final, Literal, cast
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 
 from postgrey_exporter.errors import PostgreyExporterError
 
@@ -34,6 +36,10 @@ _NUL_RUNS: Final = re.compile(rb"\0+")
 
 class LogFileError(PostgreyExporterError):
     """A log file can't be read: missing, forbidden, no regular file, or damaged."""
+
+
+class DamagedError(LogFileError):
+    """An archive is damaged or cut short."""
 
 
 def open_regular(path: Path) -> IO[bytes]:
@@ -76,20 +82,20 @@ def open_log(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def reading_errors(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a log is opened or read into `LogFileError`."""
+    """Turn whatever goes wrong while a log is opened or read into `LogFileError`, damage into `DamagedError`."""
     try:
         yield
-    except OSError as error:
-        raise LogFileError(explain_os_error(path, error)) from error
-    except _signs_of_damage() as error:
-        raise LogFileError(f"{path}: the archive is damaged or cut short ({error})") from error
+    except _reading_errors() as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise LogFileError(explain_os_error(path, error)) from error
+        raise DamagedError(f"{path}: the archive is damaged or cut short ({error})") from error
 
 
-def _signs_of_damage() -> tuple[type[Exception], ...]:
-    """Return what the decompressors raise that are loaded; each has an error of its own."""
+def _reading_errors() -> tuple[type[Exception], ...]:
+    """Return what files raise, and the decompressors that are loaded; each of these has an error of its own."""
     own = (("isal.igzip_lib", "IsalError"), *((module, "ZstdError") for module in _ZSTD_MODULES))
     loaded = [getattr(sys.modules[module], name) for module, name in own if module in sys.modules]
-    return (EOFError, ValueError, zlib.error, lzma.LZMAError, *loaded)
+    return (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, *loaded)
 
 
 def unpacked(raw: IO[bytes]) -> IO[bytes]:
@@ -102,9 +108,7 @@ def unpacked(raw: IO[bytes]) -> IO[bytes]:
 def decompressed(raw: IO[bytes], kind: Kind) -> IO[bytes]:
     """Wrap an open file so that it reads as plain bytes. Each library is loaded when it is needed."""
     if kind == "gzip":
-        from isal import igzip  # noqa: PLC0415
-
-        return cast("IO[bytes]", igzip.IGzipFile(fileobj=raw, mode="rb"))  # type: ignore[no-untyped-call]
+        return cast("IO[bytes]", _Gunzip(raw))
     if kind == "bzip2":
         return cast("IO[bytes]", bz2.BZ2File(raw))
     if kind == "xz":
@@ -112,6 +116,48 @@ def decompressed(raw: IO[bytes], kind: Kind) -> IO[bytes]:
     if kind == "zstd":
         return _zstd(raw)
     return raw
+
+
+class _Gunzip(io.RawIOBase):
+    """Decompresses gzip with isal and, where that meets damage, once more with zlib up to the damage.
+
+    isal is several times faster, and keeps back what it decompressed just before the damage; zlib hands that out.
+    """
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        from isal import igzip  # noqa: PLC0415
+
+        self._raw = raw
+        self._stream = cast("IO[bytes]", igzip.IGzipFile(fileobj=raw, mode="rb"))  # type: ignore[no-untyped-call]
+        self._handed_out = 0
+        self._fast = raw.seekable()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            content = self._read1(len(buffer))
+        except _reading_errors():
+            if not self._fast:
+                raise
+            self._begin_again()
+            content = self._read1(len(buffer))
+        buffer[: len(content)] = content
+        self._handed_out += len(content)
+        return len(content)
+
+    def _read1(self, size: int) -> bytes:
+        content: bytes = self._stream.read1(size)  # type: ignore[attr-defined]
+        return content
+
+    def _begin_again(self) -> None:
+        self._fast = False
+        self._raw.seek(0)
+        self._stream = cast("IO[bytes]", gzip.GzipFile(fileobj=self._raw))
+        missing = self._handed_out
+        while missing and (passed := self._read1(missing)):
+            missing -= len(passed)
 
 
 def _zstd(raw: IO[bytes]) -> IO[bytes]:

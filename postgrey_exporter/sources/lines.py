@@ -84,7 +84,7 @@ class LineReader:
         return after
 
     def _chunk(self) -> bytes:
-        """Read on by pieces: where an archive is damaged, the decompressor keeps the piece that it is working on."""
+        """Read on by pieces, so that those before the damage of an archive are not thrown away."""
         if self._damage is not None:
             raise self._damage
         pieces: list[bytes] = []

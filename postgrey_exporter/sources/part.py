@@ -2,140 +2,270 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from postgrey_exporter.sources.archive import LogFileError, open_log
-from postgrey_exporter.sources.lines import whole_lines
-from postgrey_exporter.sources.rotation import HEAD_SIZE, Candidate, digest
+from postgrey_exporter.sources.archive import LogFileError, open_log, open_regular, reading_errors, unpacked
+from postgrey_exporter.sources.folder import LogFile, Stamp
+from postgrey_exporter.sources.likeness import HEAD_SIZE, digest, pass_over
+from postgrey_exporter.sources.lines import LineReader
+from postgrey_exporter.sources.tail import BEFORE_SIZE, LogTail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from postgrey_exporter.sources.tail import LogTail
+DAY: Final = 86400.0
 
-TAIL_SIZE: Final = 256
-"""Bytes before the reading position by which a file is found to be the same still."""
 
-_SKIP_SIZE: Final = 1 << 20
+class State(StrEnum):
+    """What is still to come of a part."""
+
+    LIVE = "live"
+    """It is the log itself: lines come."""
+    ROTATED = "rotated"
+    """It was the log, or is a rotated file; it may be unread in part, or be written to still."""
+    ENDED = "ended"
+    """Rotated, and read to its end after the log went on elsewhere. Looked at again if it grows or is compressed."""
+    WHOLE = "whole"
+    """An archive that was read to its end."""
+    OLD = "old"
+    """From before the window: not read."""
+    LOST = "lost"
+    """Gone before it was read to its end; that was said."""
+
+
+class MovedError(LogFileError):
+    """Another file, or other content, than at the last look is under a part's name."""
+
+
+class MisfitError(LogFileError):
+    """A file that begins like a part does not hold what was read of the part."""
 
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """What the register keeps of a file, and where the file is at present."""
+    """What is kept of a file, and where it is at present."""
 
+    state: State
     seen: float
-    """When it was last found, in seconds since the epoch."""
-    inode: int
-    size: int
-    """Its size when last seen; of an archive that was read, the size of its content."""
-    live: bool = False
-    """Whether it was the log itself, not a rotated file, when last seen."""
+    """When it was last found, in seconds since the epoch, to the day."""
+    stamp: Stamp
+    """What file it was in when its content was last verified."""
+    head_size: int
+    head_digest: str
+    """Of its first bytes, see `head_of`."""
     offset: int = 0
     """Bytes of the (decompressed) content that have been handed out."""
-    tail_digest: str = field(default_factory=lambda: digest(b""))
-    """Digest of the `TAIL_SIZE` bytes before the offset."""
-    head_size: int = 0
-    head_digest: str = ""
-    complete: bool = False
-    """Whether nothing more can come of it: an archive read to its end, or one from before the window."""
+    checksum: int = 0
+    """CRC-32 of these bytes."""
+    before_digest: str = ""
+    """Of the `BEFORE_SIZE` bytes before the offset, where it was read from a plain file."""
+    size: int = 0
+    """Bytes of content that are known to have been there."""
 
-    place: Candidate | None = None
+    head: bytes = b""
+    """These bytes, where they were seen since the start."""
+    place: LogFile | None = None
     """The file that holds it now; none when it was not found at the last look."""
+    verified: bool = True
+    """Whether the place was seen to hold what was read, as opposed to only beginning like it."""
     tail: LogTail | None = None
     """The open file, which stays the same one through a rename and a deletion."""
+    misfits: set[Stamp] = field(default_factory=set)
+    """Files that only begin like it."""
 
-    def saved(self) -> dict[str, Any]:
+    @classmethod
+    def of(cls, file: LogFile, state: State, now: float) -> Part:
+        """Return the part that a file holds of which nothing was known."""
+        part = cls(state, now, file.stamp, len(file.head), digest(file.head))
+        part.put(file, now)
+        return part
+
+    @classmethod
+    def restored(cls, saved: list[Any]) -> Part:
+        """Return a part as `saved` kept it."""
+        state, seen, stamp, *rest = saved
+        return cls(State(state), seen, Stamp(*stamp), *rest)
+
+    def saved(self) -> list[Any]:
         """Return what is kept over a restart, in JSON's types."""
-        kept = ("seen", "inode", "size", "live", "offset", "tail_digest", "head_size", "head_digest", "complete")
-        return {name: getattr(self, name) for name in kept}
+        self._note_before()
+        return [
+            self.state.value,
+            self.seen,
+            list(self.stamp),
+            self.head_size,
+            self.head_digest,
+            self.offset,
+            self.checksum,
+            self.before_digest,
+            self.size,
+        ]
 
     @property
     def unread_bytes(self) -> int:
         """Bytes known to be there and not handed out; of an unread archive, its compressed size."""
-        return 0 if self.complete else max(0, self.size - self.offset)
+        if self.state not in {State.LIVE, State.ROTATED}:
+            return 0
+        if self.place is not None and not self.place.plain and self.tail is None:
+            return self.place.stat.st_size
+        there = self.place.stat.st_size if self.place is not None and self.place.plain else 0
+        return max(0, self.size - self.offset, there - self.offset)
 
-    def is_in(self, candidate: Candidate) -> bool:
-        """Tell whether a file holds this part: the same head and, up to the position, the same content.
+    def fits(self, file: LogFile) -> bool:
+        """Tell whether a file that begins like this part may hold it.
 
-        The content before the position is not looked at in an archive: it would have to be unpacked.
+        Of a plain file what stands before the position is compared. One that ends before the position may be what
+        copytruncate kept of it: lines that came after the copy was made were read and are not in it.
         """
-        if not len(candidate.head) >= self.head_size > 0:
+        if file.full_stamp in self.misfits:
             return False
-        if digest(candidate.head[: self.head_size]) != self.head_digest:
-            return False
-        if not candidate.plain:
+        if not file.plain or not self.before_digest or file.stat.st_size < self.offset:
             return True
-        if candidate.stat.st_size < self.offset:
-            return False
         try:
-            with open_log(candidate.path) as stream:
-                stream.seek(max(0, self.offset - TAIL_SIZE))
-                return digest(stream.read(min(TAIL_SIZE, self.offset))) == self.tail_digest
+            with open_log(file.path) as stream:
+                stream.seek(max(0, self.offset - BEFORE_SIZE))
+                return digest(stream.read(min(BEFORE_SIZE, self.offset))) == self.before_digest
         except LogFileError:
             return False
 
-    def is_in_open_file(self) -> bool:
-        """Tell whether the open file still has what was read of it: copytruncate empties it in place."""
-        if self.tail is None or self.tail.stat().st_size < self.offset:
-            return False
-        return digest(self._before_position(self.tail)) == self.tail_digest
-
-    def found_in(self, candidate: Candidate, now: float) -> None:
+    def put(self, file: LogFile, now: float) -> None:
         """Note where the part is now."""
-        self.place = candidate
-        self.inode = candidate.stat.st_ino
-        self.seen = now
-        if candidate.plain:
-            self.size = max(self.size, candidate.stat.st_size)
+        self.place = file
+        self.head = file.head[: self.head_size]
+        self.verified = file.stamp == self.stamp
+        if file.plain and self.verified:
+            self.size = max(self.size, file.stat.st_size)
+        if now - self.seen >= DAY:
+            self.seen = now
+        if self.state is State.LOST:
+            self.state = State.ROTATED
+
+    def open(self) -> bool:
+        """Open the plain file that holds the part. Raises `MovedError`, `MisfitError`, `LogFileError`.
+
+        Returns whether it still has all that was read of it.
+        """
+        place = self._place()
+        try:
+            tail = LogTail(place.path)
+        except OSError as error:
+            raise MovedError(str(error)) from error
+        with reading_errors(place.path):
+            try:
+                if tail.stat().st_ino != place.stat.st_ino:
+                    raise MovedError(f"{place.path}: was moved")
+                whole = self._verify(tail, place)
+            except BaseException:
+                tail.close()
+                raise
+        self.tail = tail
+        self.stamp = place.stamp
+        self.verified = True
+        return whole
+
+    def adopt(self, tail: LogTail) -> bool:
+        """Go on with a file that is open already; return whether it has what was read."""
+        if tail.stat().st_size < self.offset:
+            return False
+        tail.go_to(self.offset, self.checksum)
+        if self.before_digest and digest(tail.before) != self.before_digest:
+            return False
+        self.tail = tail
+        return True
 
     def close(self) -> None:
         """Let go of the open file."""
         if self.tail is not None:
+            self._note_before()
             self.tail.close()
             self.tail = None
 
     def follow(self, tail: LogTail) -> Iterator[bytes]:
-        """Yield the whole lines that an open file has beyond the position."""
-        self.size = tail.stat().st_size
+        """Yield the whole lines that an open file has beyond the position. Raises `OSError`."""
+        self.size = max(self.size, tail.stat().st_size)
         for block in tail:
             self._advance(tail)
             yield block
+        if self.head_size < HEAD_SIZE:
+            head = tail.head()
+            if tail.intact():
+                self._set_head(head)
 
     def finish(self, tail: LogTail) -> Iterator[bytes]:
-        """Yield the unfinished last line, as one that stays unfinished."""
+        """Yield the unfinished last line, as one that stays unfinished. Raises `OSError`."""
         line = tail.fragment()
+        self._advance(tail)
         if line:
-            self._advance(tail)
             yield line
 
-    def unpack(self, candidate: Candidate) -> Iterator[bytes]:
+    def unpack(self) -> Iterator[bytes]:
         """Yield what an archive has beyond the position.
 
-        Raises `LogFileError` where the archive is damaged; what came before that has been yielded.
+        Raises `MovedError`, `MisfitError`, `LogFileError`; `DamagedError` after what came before the damage.
         """
-        with open_log(candidate.path) as stream:
-            skipped = 0
-            while skipped < self.offset and (chunk := stream.read(min(_SKIP_SIZE, self.offset - skipped))):
-                skipped += len(chunk)
-            self.head_size, self.head_digest = len(candidate.head), digest(candidate.head)
-            for block in whole_lines(stream):
-                self.offset += len(block)
+        place = self._place()
+        try:
+            raw = open_regular(place.path)
+        except OSError as error:
+            raise MovedError(str(error)) from error
+        with raw, reading_errors(place.path), unpacked(raw) as stream:
+            if Stamp.of(os.fstat(raw.fileno())) != place.full_stamp:
+                raise MovedError(f"{place.path}: was moved")
+            passed, checksum = pass_over(stream, self.offset)
+            if passed < self.offset:
+                self._rebase(place, passed, checksum)
+            elif checksum != self.checksum:
+                self.misfits.add(place.full_stamp)
+                raise MisfitError(f"{place.path}: begins like another file")
+            self.stamp, self.verified = place.stamp, True
+            self.before_digest = ""
+            reader = LineReader(stream, checksum)
+            for block in reader:
+                self.offset, self.checksum = passed + reader.consumed, reader.checksum
                 yield block
-        self.settle()
 
-    def settle(self) -> None:
-        """Note that nothing more can come of it."""
-        self.complete = True
+    def settle(self, state: State) -> int:
+        """Note that nothing more is known to come of it; return how many bytes were known of and were not there."""
+        missing = max(0, self.size - self.offset)
+        self.state = state
         self.size = self.offset
+        return missing
+
+    def _place(self) -> LogFile:
+        if self.place is None:
+            raise ValueError("the part is in no file")
+        return self.place
+
+    def _verify(self, tail: LogTail, place: LogFile) -> bool:
+        size = tail.stat().st_size
+        whole = size >= self.offset
+        if not whole:
+            self._rebase(place, size, tail.checksum_up_to(size))
+        elif not self.verified and tail.checksum_up_to(self.offset) != self.checksum:
+            self.misfits.add(place.full_stamp)
+            raise MisfitError(f"{place.path}: begins like another file")
+        tail.go_to(self.offset, self.checksum)
+        if self.before_digest and digest(tail.before) != self.before_digest:
+            raise MovedError(f"{place.path}: was written anew")
+        return whole
+
+    def _rebase(self, place: LogFile, offset: int, checksum: int) -> None:
+        """Stand for a file that ends before the position: all of it was read."""
+        self._set_head(place.head)
+        unread = max(0, self.size - self.offset)
+        self.offset, self.checksum, self.before_digest = offset, checksum, ""
+        self.size = offset + unread
 
     def _advance(self, tail: LogTail) -> None:
-        self.offset = tail.offset
-        self.tail_digest = digest(self._before_position(tail))
+        self.offset, self.checksum = tail.offset, tail.checksum
         self.size = max(self.size, self.offset)
-        if self.head_size < HEAD_SIZE and self.head_size < self.offset:
-            head = tail.bytes_at(0, min(self.offset, HEAD_SIZE))
-            self.head_size, self.head_digest = len(head), digest(head)
 
-    def _before_position(self, tail: LogTail) -> bytes:
-        return tail.bytes_at(max(0, self.offset - TAIL_SIZE), self.offset)
+    def _set_head(self, head: bytes) -> None:
+        self.head, self.head_size, self.head_digest = head, len(head), digest(head)
+
+    def _note_before(self) -> None:
+        if self.tail is not None:
+            self.before_digest = digest(self.tail.before)

@@ -2,38 +2,56 @@
 
 pygtail does the iterating; its hooks are overridden so that it reads bytes in blocks of whole lines and leaves no
 offset file beside the log: the position is saved with the counts, by the store. Which file the log's lines are in
-after a rotation is not decided here but in `file`.
+after a rotation is not decided here but in `register`.
 """
 
 from __future__ import annotations
 
 import os
-from typing import IO, TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any, Final
 
+from isal.isal_zlib import crc32
 from pygtail import Pygtail
 
 from postgrey_exporter.sources.archive import open_regular
-from postgrey_exporter.sources.lines import BLOCK_SIZE
+from postgrey_exporter.sources.likeness import head_of
+from postgrey_exporter.sources.lines import BLOCK_SIZE, without_holes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+BEFORE_SIZE: Final = 256
+"""Bytes before the reading position by which a file is found to be the same still."""
+
 
 class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
-    """Iterates over what a file holds beyond ``offset``, in blocks of whole lines, and stops at its present end.
+    """Iterates over what a file holds beyond `offset`, in blocks of whole lines, and stops at its present end.
 
-    It can be iterated again when the file has grown. The open file stays the same one when it is renamed.
+    It can be iterated again when the file has grown. The open file stays the same one when it is renamed or deleted.
+    Where its content was replaced under the position (copytruncate), iteration stops too; see `intact`.
     """
 
     offset: int
+    """Bytes that the blocks handed out so far stand for."""
+    checksum: int
+    """CRC-32 of these bytes."""
     fh: IO[bytes] | None
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
-        """Open the file. Raises `OSError`, or `LogFileError` for what is no regular file."""
+    def __init__(self, path: Path) -> None:
+        """Open the file, at its beginning. Raises `OSError`, or `LogFileError` for what is no regular file."""
         super().__init__(str(path), offset_file=os.devnull, full_lines=True, save_on_end=False, copytruncate=False)
-        self.offset = offset
-        self._no_newline_before = offset
         self.fh = open_regular(path)
+        self.go_to(0, 0)
+
+    def go_to(self, offset: int, checksum: int) -> None:
+        """Set the position, and what the CRC-32 of the bytes before it is."""
+        self.offset = offset
+        self.checksum = checksum
+        self._before = self._bytes_at(max(0, offset - BEFORE_SIZE), offset)
+        self._no_newline_before = offset
+        self._only_nuls_before = offset
+        self._flushed = offset
 
     def __del__(self) -> None:
         """Close the file; pygtail's own would open it once more to do so."""
@@ -49,15 +67,52 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         """Return the state of the open file, whatever name it has by now."""
         return os.fstat(self._filehandle().fileno())
 
-    def bytes_at(self, start: int, end: int) -> bytes:
-        """Return the content between two offsets, shorter where the file ends before."""
-        return os.pread(self._filehandle().fileno(), end - start, start)
+    def is_open(self, about: os.stat_result) -> bool:
+        """Tell whether it is this file that is open."""
+        return os.path.samestat(self.stat(), about)
+
+    @property
+    def before(self) -> bytes:
+        """What stood just before the position when it was reached, `BEFORE_SIZE` bytes or all there was."""
+        return self._before
+
+    def head(self) -> bytes:
+        """Return the first bytes of the file, see `head_of`."""
+        file = self._filehandle()
+        file.seek(0)
+        return head_of(file)
+
+    def intact(self) -> bool:
+        """Tell whether the file still has what was read of it, as far as the bytes before the position show."""
+        try:
+            return self._bytes_at(self.offset - len(self._before), self.offset) == self._before
+        except OSError:
+            return False
+
+    def checksum_up_to(self, end: int) -> int:
+        """Return the CRC-32 of the file's first bytes."""
+        return self._checksum_of(0, end, 0)
+
+    def flush(self) -> None:
+        """Have the file written to the disk, as far as it was handed out.
+
+        A commit is on the disk; lines that it counts must not vanish from the log when the power fails, for then the
+        position would lie beyond the log's end.
+        """
+        if self._flushed < self.offset:
+            with suppress(OSError):  # a file system that can't: nothing is worse than without
+                os.fdatasync(self._filehandle().fileno())
+            self._flushed = self.offset
 
     def fragment(self) -> bytes:
         """Take the unfinished last line, as one that will not be finished any more; empty when there is none."""
-        rest = self.bytes_at(self.offset, self.stat().st_size)
-        self.offset += len(rest)
-        return rest[:BLOCK_SIZE] + b"\n" if rest else b""
+        end = self.stat().st_size
+        beginning = self._bytes_at(self.offset, min(end, self.offset + BLOCK_SIZE))
+        if not beginning or not self.intact():
+            return b""
+        self._move(end)
+        line = beginning.lstrip(b"\0")
+        return line + b"\n" if line else b""
 
     def _filehandle(self) -> IO[bytes]:
         if self.fh is None:
@@ -65,26 +120,68 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         return self.fh
 
     def _get_next_line(self) -> bytes:
-        block = self.bytes_at(self.offset, self.offset + BLOCK_SIZE)
+        """Return the next block; pygtail's hook, which is named after the line that it reads."""
+        block = self._following()
+        if block.startswith(b"\0"):
+            self._pass_hole()
+            block = self._following()
         cut = block.rfind(b"\n") + 1
         if cut:
+            lines = block[:cut]
             self.offset += cut
-            return block[:cut]
+            self.checksum = crc32(lines, self.checksum)
+            self._before = lines[-BEFORE_SIZE:] if cut >= BEFORE_SIZE else (self._before + lines)[-BEFORE_SIZE:]
+            return without_holes(lines)
         if len(block) < BLOCK_SIZE:
             raise StopIteration
         return self._overlong_line(block)
 
+    def _following(self) -> bytes:
+        """Return what follows the position, a block at most. Stops where what was before it has changed."""
+        start = self.offset - len(self._before)
+        content = self._bytes_at(start, self.offset + BLOCK_SIZE)
+        if not content.startswith(self._before):
+            raise StopIteration
+        return content[len(self._before) :]
+
     def _overlong_line(self, block: bytes) -> bytes:
         """Pass over a line longer than a block: its first block stands for it, once its end is there."""
         at = max(self._no_newline_before, self.offset + len(block))
-        while more := self.bytes_at(at, at + BLOCK_SIZE):
+        while more := self._bytes_at(at, at + BLOCK_SIZE):
             newline = more.find(b"\n")
             if newline >= 0:
-                self.offset = at + newline + 1
+                self._move(at + newline + 1)
                 return block + b"\n"
             at += len(more)
             self._no_newline_before = at
         raise StopIteration
+
+    def _pass_hole(self) -> None:
+        """Move beyond the NULs at the position, if something follows them: at the file's end it may come yet."""
+        at = max(self._only_nuls_before, self.offset)
+        while more := self._bytes_at(at, at + BLOCK_SIZE):
+            nuls = len(more) - len(more.lstrip(b"\0"))
+            if nuls < len(more):
+                self._move(at + nuls)
+                return
+            at += len(more)
+            self._only_nuls_before = at
+        raise StopIteration
+
+    def _move(self, end: int) -> None:
+        """Set the position to a later one."""
+        self.checksum = self._checksum_of(self.offset, end, self.checksum)
+        self.offset = end
+        self._before = self._bytes_at(max(0, end - BEFORE_SIZE), end)
+
+    def _checksum_of(self, start: int, end: int, checksum: int) -> int:
+        while start < end and (content := self._bytes_at(start, min(end, start + BLOCK_SIZE))):
+            checksum = crc32(content, checksum)
+            start += len(content)
+        return checksum
+
+    def _bytes_at(self, start: int, end: int) -> bytes:
+        return os.pread(self._filehandle().fileno(), end - start, start)
 
     def _is_new_file(self) -> bool:
         return False

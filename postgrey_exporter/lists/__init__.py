@@ -1,0 +1,25 @@
+"""The client whitelists as postgrey reads them, and the ignore file: what covers a client, and which line of what.
+
+`ListFiles` watches the files and keeps `Lists` up to date, which answers for one client. Everything else of the
+package is how: `whitelist` and `ignore` read lines, `perl` reads patterns, `netaddr` networks, `index` looks up.
+"""
+
+from __future__ import annotations
+
+from postgrey_exporter.lists.content import ListContent, ListKind, ListWarning
+from postgrey_exporter.lists.files import ListFiles, ListFileStatus
+from postgrey_exporter.lists.ignore import read_ignore
+from postgrey_exporter.lists.index import Cover, Lists
+from postgrey_exporter.lists.whitelist import read_whitelist
+
+__all__ = [
+    "Cover",
+    "ListContent",
+    "ListFileStatus",
+    "ListFiles",
+    "ListKind",
+    "ListWarning",
+    "Lists",
+    "read_ignore",
+    "read_whitelist",
+]

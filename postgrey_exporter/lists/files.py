@@ -1,0 +1,204 @@
+"""Watches list files: an edit is seen at the next look, and a file that can't be read keeps its last content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from postgrey_exporter.lists.content import ListContent, ListWarning
+from postgrey_exporter.lists.ignore import read_ignore
+from postgrey_exporter.lists.index import Lists
+from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+from postgrey_exporter.lists.whitelist import read_whitelist
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from postgrey_exporter.lists.content import ListKind
+
+LARGEST_LIST: Final = 32 * 1024 * 1024
+"""Bytes; whatever is larger is no list but a mistake, such as a mail log."""
+
+_SMALL_LIST: Final = 1024 * 1024
+"""Up to this size a file is read at every look: two edits within one tick of the clock leave one time stamp."""
+_READ_ATTEMPTS: Final = 3
+_OPTIONAL_ENDING: Final = ".local"
+"""postgrey does not miss a whitelist of this name (read_clients_whitelists)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListFileStatus:
+    """How one list file is doing."""
+
+    path: Path
+    list: ListKind
+    up: bool
+    """Whether what is in force is what the file says now."""
+    entries: int
+    """Entries in force, those of the last good content where the file is not up."""
+    warnings: tuple[ListWarning, ...]
+    last_change: float | None
+    """When the content last changed, seconds since the epoch; ``None`` for a file that was never there."""
+    error: str | None
+    """Why the file is not up, in one line; ``None`` where it is."""
+
+
+class ListFiles:
+    """The list files that were given, and what they say together."""
+
+    def __init__(self, whitelist: Sequence[Path], ignore: Sequence[Path], *, optional: Collection[Path] = ()) -> None:
+        """Take the files in the order in which they apply. Nothing is read before the first `refresh`.
+
+        A whitelist named ``….local`` may be missing, as for postgrey, and so may those in ``optional``.
+        """
+        self._whitelist = [_ListFile(path, "whitelist", optional=path in optional) for path in whitelist]
+        self._ignore = [_ListFile(path, "ignore", optional=path in optional) for path in ignore]
+        self.lists = Lists()
+        """What the files say; replaced, never altered, when they change."""
+        self.fingerprint = ""
+        """Stands for the content of all files: what was judged by the same one need not be judged again."""
+
+    def refresh(self, now: float) -> bool:
+        """Look for changes and take them over; ``now`` is the time of the look, seconds since the epoch.
+
+        Returns whether any content changed. A file that can't be read is no error: see `statuses`.
+        """
+        changed = [file.refresh(now) for file in (*self._whitelist, *self._ignore)]
+        if not any(changed):
+            return False
+        files = (*self._whitelist, *self._ignore)
+        self.lists = Lists([file.content for file in self._whitelist], [file.content for file in self._ignore])
+        self.fingerprint = hashlib.sha256(repr([file.fingerprint() for file in files]).encode()).hexdigest()
+        return True
+
+    def statuses(self) -> list[ListFileStatus]:
+        """Return how each file is doing, in the order given, whitelists first."""
+        return [file.status() for file in (*self._whitelist, *self._ignore)]
+
+
+class _UnusableError(Exception):
+    """A file can't be read as a list; the message says why and what to do."""
+
+
+class _Identity(NamedTuple):
+    """What tells one state of a file from another without reading it."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, result: os.stat_result) -> _Identity:
+        return cls(result.st_dev, result.st_ino, result.st_size, result.st_mtime_ns, result.st_ctime_ns)
+
+
+class _Reading(NamedTuple):
+    """A file as it was at one moment."""
+
+    data: bytes
+    modified: float | None
+    identity: _Identity | None
+
+
+class _ListFile:
+    """One file: what it said last."""
+
+    def __init__(self, path: Path, kind: ListKind, *, optional: bool) -> None:
+        self._path = path
+        self._kind = kind
+        self._optional = optional or (kind == "whitelist" and path.name.endswith(_OPTIONAL_ENDING))
+        self._reading: _Reading | None = None
+        self._looked = False
+        self._last_change: float | None = None
+        self._error: str | None = "not read yet"
+        self._patterns: list[tuple[int, ClientPattern]] = []
+        self.content = ListContent(str(path))
+
+    def refresh(self, now: float) -> bool:
+        """Read the file if it may have changed; tell whether its content has."""
+        looked, self._looked = self._looked, True
+        try:
+            reading = self._read()
+        except _UnusableError as error:
+            self._error = f"{self._path} {error}"
+            return False
+        self._error = None
+        before, self._reading = self._reading, reading
+        changed = before is None or reading.data != before.data
+        times = [self._last_change, reading.modified, now if changed and looked else None]
+        self._last_change = max((time for time in times if time is not None), default=None)
+        if changed:
+            read = read_whitelist if self._kind == "whitelist" else read_ignore
+            self.content = read(reading.data, str(self._path))
+            self._patterns = [
+                (entry.line, entry.covers)
+                for entry in self.content.entries
+                if isinstance(entry.covers, ClientPattern)
+            ]
+        return changed
+
+    def fingerprint(self) -> tuple[str, str]:
+        """Return what stands for the kind and the content of the file."""
+        return self._kind, hashlib.sha256(self._reading.data if self._reading else b"").hexdigest()
+
+    def status(self) -> ListFileStatus:
+        stopped = tuple(
+            ListWarning(str(self._path), line, "this pattern takes for ever: it was stopped and covers nothing now")
+            for line, pattern in self._patterns
+            if pattern.stopped
+        )
+        return ListFileStatus(
+            path=self._path,
+            list=self._kind,
+            up=self._error is None,
+            entries=len(self.content.entries) - len(stopped),
+            warnings=self.content.warnings + stopped,
+            last_change=self._last_change,
+            error=self._error,
+        )
+
+    def _read(self) -> _Reading:
+        """Return the file as it is; raises `_UnusableError`."""
+        try:
+            identity = _checked(self._path.stat())
+            if self._reading and self._reading.identity == identity and identity.size > _SMALL_LIST:
+                return self._reading
+            return self._read_open()
+        except FileNotFoundError:
+            if self._optional:
+                return _Reading(b"", None, None)
+            raise _UnusableError("is not there: create it, or name the right file") from None
+        except PermissionError:
+            raise _UnusableError("can't be read: give this program's user the permission") from None
+        except OSError as error:
+            raise _UnusableError(f"can't be read: {error.strerror}") from None
+
+    def _read_open(self) -> _Reading:
+        # Without O_NONBLOCK a FIFO put in the file's place after the check above would block for ever.
+        descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            for _ in range(_READ_ATTEMPTS):
+                before = _checked(os.fstat(descriptor))
+                file.seek(0)
+                data = file.read(LARGEST_LIST + 1)
+                after = _checked(os.fstat(descriptor))
+                if before == after:
+                    return _Reading(data, after.modified_ns / 1e9, after)
+        raise _UnusableError("changes while it is read: it is read again at the next look")
+
+
+def _checked(result: os.stat_result) -> _Identity:
+    """Return the identity of what can be a list; raises `_UnusableError` for anything else."""
+    if stat.S_ISDIR(result.st_mode):
+        raise _UnusableError("is a directory: name the list file itself")
+    if not stat.S_ISREG(result.st_mode):
+        raise _UnusableError("is no regular file: a list can't be read from a pipe, socket or device")
+    if result.st_size > LARGEST_LIST:
+        raise _UnusableError(f"is larger than {LARGEST_LIST >> 20} MiB: name a list, not a log")
+    return _Identity.of(result)

@@ -1,0 +1,5 @@
+"""What the Perl patterns of a whitelist mean, told by a translation that never guesses.
+
+`grammar` reads Perl's text into a `tree`, `python` writes the tree for Python, `tails` finds what makes look-ups
+quick, and `clientpattern` is the whole: a pattern that can be asked about client names.
+"""
