@@ -2,6 +2,9 @@
 
 Only what no list covers is looked at. The order of the rules is that of the harm: a bot's domain on the whitelist
 lets spam in, a pool on the ignore file delays mail, a look costs a minute.
+
+A spammer who owns well-named servers in many networks, and tries a refused mail again from another one, does what a
+provider does. The log can't tell the two apart.
 """
 
 from __future__ import annotations
@@ -10,21 +13,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from postgrey_exporter.domains import UNKNOWN
-from postgrey_exporter.entry import whitelist_entry
+from postgrey_exporter.entry import network_entry, whitelist_entry
 
 if TYPE_CHECKING:
-    from postgrey_exporter.messages import Delays, Evidence
+    from collections.abc import Collection
+
+    from postgrey_exporter.messages import Evidence
+    from postgrey_exporter.parties import Parties, Party
 
 FEWEST_MESSAGES: Final = 3
-"""Messages below which nothing is advised but a look."""
+"""Messages, and such as arrived or never came back, below which they prove nothing."""
 FEWEST_MOVED: Final = 2
 """Messages that must have changed network before a domain counts as a pool."""
+FEWEST_NETWORKS: Final = 2
+"""Networks of one address family that a pool has at least: a server with an old and a new address is none."""
 LEAST_MOVED_SHARE: Final = 0.1
 """Share of a pool's messages that change network, at least."""
 LEAST_ARRIVED_SHARE: Final = 0.7
 """Share of a pool's messages that arrive, at least, of those whose fate is known; bots don't come back."""
+LONGEST_PAUSE_SECONDS: Final = 8 * 3600.0
+"""Mean time between attempts above which they are no retries but mails of their own: no mail server waits longer."""
 MOST_ARRIVED_SHARE_OF_BOTS: Final = 0.1
-"""Share of messages that arrive, at most, for a domain to be left to greylisting."""
+"""Share of messages that arrive, at most, for a domain to be left to greylisting though they change network."""
 LEAST_LINES_SHARE: Final = 0.8
 """Share of attempts from customers' lines from which on a domain is an ISP's."""
 SHORT_DELAY_SECONDS: Final = 3600.0
@@ -45,51 +55,74 @@ class Advice:
 NOTHING_KNOWN: Final = Advice("look", "nothing is known of it", None)
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
-    """The clients of a domain that no list covers and that are of one kind: servers, or customers' lines."""
-
-    names: frozenset[str]
-    attempts: int
-    evidence: Evidence
-
-
-def advise(domain: str, servers: Party, lines: Party) -> Advice:  # noqa: PLR0911 - one return a rule
-    """Advise on a domain by its servers and its customers' lines."""
+def advise(domain: str, parties: Parties) -> Advice:
+    """Advise on a domain by those of its clients that no list covers."""
     if domain == UNKNOWN:
         return Advice("look", "these clients have no verified name; no list can name them", None)
-    known = servers.evidence
-    if known.moved >= FEWEST_MOVED and known.messages >= FEWEST_MESSAGES and _is_pool(known):
-        entry = whitelist_entry(servers.names, lines.names)
-        if entry is None:
-            return Advice("look", f"{_fate(known)}; but no line tells its servers from customers' lines", None)
-        return Advice("whitelist", _fate(known), entry)
-    attempts = servers.attempts + lines.attempts
+    if _is_pool(parties.mail):
+        return _on_pool(parties)
+    lines, attempts = parties.lines, parties.servers.attempts + parties.lines.attempts
     if lines.attempts >= LEAST_LINES_SHARE * attempts:
         share = f"{lines.attempts} of {_count(attempts, 'attempt')} came from customers' lines"
         return Advice("ignore", f"{share}; {_fate(lines.evidence)}", None)
-    entry = whitelist_entry(servers.names, lines.names)
-    settled = known.delivered + known.lost
+    return _on_servers(parties)
+
+
+def _on_pool(parties: Parties) -> Advice:
+    names, known = parties.mail.names, parties.mail.evidence
+    entry = whitelist_entry(names, (parties.servers.names - names) | parties.lines.names)
+    if entry is None:
+        return Advice("look", f"{_fate(known)}; but no line tells its mail servers from the rest", None)
+    return Advice("whitelist", _fate(known), entry)
+
+
+def _on_servers(parties: Parties) -> Advice:
+    """Advise on what is neither a pool nor an ISP's customers."""
+    servers, known = parties.servers, parties.servers.evidence
+    entry = whitelist_entry(servers.names, parties.lines.names)
     if known.messages < FEWEST_MESSAGES:
         return Advice("look", f"too little to go by: {_fate(known)}", entry)
-    if settled >= FEWEST_MESSAGES and known.delivered <= MOST_ARRIVED_SHARE_OF_BOTS * settled:
-        return Advice("ignore", f"{known.lost} of {known.messages} messages never came back", None)
-    if known.moved < FEWEST_MOVED and _arrives(known) and _median(known.delays) < SHORT_DELAY_SECONDS:
+    if not _moves(servers) and _median(known) < SHORT_DELAY_SECONDS:
         return Advice("ignore", f"greylisting does no harm here: {_fate(known)}", None)
+    if servers.pause > LONGEST_PAUSE_SECONDS:
+        return Advice("ignore", f"no retries, but mails {spoken(servers.pause)} apart: {_fate(known)}", None)
+    settled = known.delivered + known.lost
+    if settled >= FEWEST_MESSAGES and known.delivered <= MOST_ARRIVED_SHARE_OF_BOTS * settled:
+        return Advice("ignore", f"{known.lost} of {_count(known.messages, 'message')} never came back", None)
     return Advice("look", _fate(known), entry)
 
 
-def _is_pool(known: Evidence) -> bool:
-    return known.moved >= LEAST_MOVED_SHARE * known.messages and _arrives(known)
+def advise_on_network(addresses: Collection[str], known: Evidence) -> Advice:
+    """Advise on a network of clients without a name: never more than a look, since nothing says what they are."""
+    if known.messages < FEWEST_MESSAGES:
+        return Advice("look", f"too little to go by: {_fate(known)}", None)
+    if known.delivered + known.lost >= FEWEST_MESSAGES and not _arrives(known):
+        return Advice("ignore", _fate(known), None)
+    return Advice("look", _fate(known), network_entry(addresses) if _arrives(known) else None)
+
+
+def _is_pool(party: Party) -> bool:
+    known = party.evidence
+    return (
+        _moves(party)
+        and known.messages >= FEWEST_MESSAGES
+        and known.moved >= LEAST_MOVED_SHARE * known.messages
+        and _arrives(known)
+        and party.pause <= LONGEST_PAUSE_SECONDS
+    )
+
+
+def _moves(party: Party) -> bool:
+    return party.evidence.moved >= FEWEST_MOVED and party.networks >= FEWEST_NETWORKS
 
 
 def _arrives(known: Evidence) -> bool:
     settled = known.delivered + known.lost
-    return settled > 0 and known.delivered >= LEAST_ARRIVED_SHARE * settled
+    return settled >= FEWEST_MESSAGES and known.delivered >= LEAST_ARRIVED_SHARE * settled
 
 
-def _median(delays: Delays | None) -> float:
-    return delays.median if delays else 0.0
+def _median(known: Evidence) -> float:
+    return known.delays.median if known.delays else 0.0
 
 
 def _fate(known: Evidence) -> str:

@@ -1,127 +1,107 @@
-"""What a client's name says of it: the line of an ISP's customer, or a server of a mail provider.
+"""What a client's name says of it: a mail server, the line of an ISP's customer, or neither.
 
-A registrable domain can hold both. Nobody is accused by it: a customer's line that sends mail is what greylisting
-was made for, so its name decides where the evidence is to be sought, not what is done.
+A registrable domain can hold all three. Nobody is accused by it: a customer's line that sends mail is what
+greylisting was made for, so its name decides where the evidence is to be sought, not what is done.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from enum import Enum
 from functools import lru_cache
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from postgrey_exporter.domains import registrable_domain
 
 CUSTOMER_WORDS: Final = frozenset(
     [
-        "adsl",
-        "bb",
-        "broadband",
-        "cable",
-        "catv",
-        "cm",
-        "cpe",
-        "cust",
-        "customer",
-        "customers",
-        "dhcp",
-        "dial",
-        "dialin",
-        "dialup",
-        "dsl",
-        "dyn",
-        "dynamic",
-        "dynamicip",
-        "dynip",
-        "fiber",
-        "fibra",
-        "fibre",
-        "ftth",
-        "gprs",
-        "hfc",
-        "home",
-        "hsd",
-        "hsia",
-        "kabel",
-        "lte",
-        "mobile",
-        "modem",
-        "pool",
-        "ppp",
-        "pppoe",
-        "pptp",
-        "res",
-        "residential",
-        "speedy",
-        "subscriber",
-        "umts",
-        "user",
-        "vdsl",
-        "wifi",
-        "wireless",
-        "wlan",
-        "xdsl",
+        *("abo", "access", "bb", "cable", "catv", "client", "clients", "cm", "cpc", "cpe", "cust", "customer"),
+        *("customers", "dhcp", "dial", "dialin", "dialup", "dip", "dyn", "dynamic", "dynamicip", "dynip", "fiber"),
+        *("fibra", "fibre", "ftth", "gpon", "gprs", "hfc", "home", "hsd", "kabel", "lte", "mobile", "nat", "pool"),
+        *(
+            "pools",
+            "ppp",
+            "pptp",
+            "res",
+            "residential",
+            "static",
+            "subscriber",
+            "umts",
+            "unassigned",
+            "user",
+            "users",
+        ),
+        *("wifi", "wireless", "wlan"),
     ]
 )
 """Words in the names that ISPs give their customers' lines."""
-MAIL_WORDS: Final = frozenset(
-    [
-        "bounce",
-        "email",
-        "fmta",
-        "mail",
-        "mailer",
-        "mailin",
-        "mailout",
-        "mails",
-        "mout",
-        "mta",
-        "mx",
-        "out",
-        "outbound",
-        "relay",
-        "sender",
-        "smtp",
-        "smtpout",
-    ]
-)
-"""Words in the names of mail servers."""
+CUSTOMER_PARTS: Final = ("broadband", "dsl", "modem", "pppoe")
+"""The same inside of words: ``adsl``, ``dslb``, ``modemcable``."""
+MAIL_PARTS: Final = ("bounce", "mail", "mta", "newsletter", "outbound", "relay", "smtp")
+"""What the names of mail servers have in a word: ``mailout``, ``resqmta``, ``smtpq``."""
+MAIL_DOMAIN_PARTS: Final = ("mail", "mta", "send", "smtp")
+"""What the names of domains have that are there for mail alone: ``mailgun.net``, ``sendgrid.net``."""
 OCTETS_OF_A_LINE: Final = 3
 """Octets of its address in a client's name that make it a line's; the servers of a pool often carry two."""
 
 _WORD: Final = re.compile(r"[a-z]+")
 _NUMBER: Final = re.compile(r"[0-9]+")
-_HEX_ADDRESS: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?![0-9a-f])")
+_MAC: Final = re.compile(r"[0-9a-f]{12}")
+_MX: Final = re.compile(r"mx[a-z]*")
+_OUT: Final = re.compile(r"[a-z]*out|sender")
+
+
+class ClientKind(Enum):
+    """What a client is by its name."""
+
+    LINE = "customer's line"
+    MAIL = "mail server"
+    UNCLEAR = "unclear"
 
 
 @lru_cache(maxsize=8192)
-def is_customer_line(name: str, address: str) -> bool:
-    """Tell whether a client's name is that of an ISP's customer: dial-up, DSL, cable, mobile.
+def kind_of(name: str, address: str) -> ClientKind:
+    """Return what a client is by its name.
 
-    It is when it has one of `CUSTOMER_WORDS`, or `OCTETS_OF_A_LINE` of its address and none of `MAIL_WORDS`. The
-    registrable domain itself is not looked at: ``dyn.com`` may run a mail server.
+    The line of a customer (dial-up, DSL, cable, mobile) has one of `CUSTOMER_WORDS` in its name, or its address, and
+    nothing of a mail server's; with both a word and the address it is a line whatever else there is. The registrable
+    domain itself is not looked at for that: ``dyn.com`` may run a mail server.
     """
     domain = registrable_domain(name)
-    host = name.lower().removesuffix(domain).rstrip(".")
-    words = set(_WORD.findall(host))
-    if words & CUSTOMER_WORDS:
-        return True
-    return not words & MAIL_WORDS and has_address(host, address)
+    host = name.lower().rstrip(".").removesuffix(domain).rstrip(".")
+    words = _WORD.findall(host)
+    by_word = not CUSTOMER_WORDS.isdisjoint(words) or _has_part(host, CUSTOMER_PARTS)
+    by_address = _MAC.search(host) is not None or has_address(host, address)
+    if by_word and by_address:
+        return ClientKind.LINE
+    if _has_part(host, MAIL_PARTS) or any(_MX.fullmatch(word) for word in words):
+        return ClientKind.MAIL
+    if by_word or by_address:
+        return ClientKind.LINE
+    if any(_OUT.fullmatch(word) for word in words) or _has_part(domain.partition(".")[0], MAIL_DOMAIN_PARTS):
+        return ClientKind.MAIL
+    return ClientKind.UNCLEAR
+
+
+def is_customer_line(name: str, address: str) -> bool:
+    """Tell whether a client's name is that of a customer's line."""
+    return kind_of(name, address) is ClientKind.LINE
 
 
 def has_address(host: str, address: str) -> bool:
-    """Tell whether a host name is made from its address: most octets in any order, or all of it in hexadecimal."""
+    """Tell whether a host name is made from its address: most octets in any order, or all of it in hexadecimal.
+
+    Of an IPv6 address, its network or its interface is enough.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:
         return False
-    if not isinstance(parsed, IPv4Address):
-        groups = [group.lstrip("0") or "0" for group in parsed.exploded.split(":")]
-        digits = host.replace("-", "").replace(".", "")
-        return parsed.exploded.replace(":", "")[16:] in digits or "-".join(groups[4:]) in host
-    if f"{int(parsed):08x}" in _HEX_ADDRESS.findall(host):
+    if isinstance(parsed, IPv6Address):
+        return _has_groups(host, parsed)
+    if f"{int(parsed):08x}" in host:
         return True
     numbers = Counter(str(int(number)) for number in _NUMBER.findall(host))
     octets = Counter(address.split("."))
@@ -129,3 +109,17 @@ def has_address(host: str, address: str) -> bool:
         return True
     run = "".join(octet.zfill(3) for octet in address.split("."))
     return run in host
+
+
+def _has_groups(host: str, address: IPv6Address) -> bool:
+    groups = address.exploded.split(":")
+    digits = host.replace("-", "").replace(".", "")
+    short = [group.lstrip("0") or "0" for group in groups]
+    for half in (slice(0, 4), slice(4, 8)):
+        if "".join(groups[half]) in digits or "-".join(short[half]) in host:
+            return True
+    return False
+
+
+def _has_part(text: str, parts: tuple[str, ...]) -> bool:
+    return any(part in text for part in parts)

@@ -6,41 +6,78 @@ and ``protection.outlook.com`` as a pattern would cover ``protectionXoutlook.com
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from postgrey_exporter.addresses import network_of
 from postgrey_exporter.domains import UNKNOWN, registrable_domain
+from postgrey_exporter.lists import Lists, read_whitelist
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
-_MOST_BRANCHES = 8
-"""Sub-domains named in one line; with more of them the line would say less than a look at the names."""
+MOST_BRANCHES: Final = 8
+"""Alternatives in one line; with more of them nobody would see what it says."""
+
+_NO_ADDRESS: Final = ""
+_DIGITS: Final = re.compile(r"[0-9]+")
 
 
 def whitelist_entry(wanted: Collection[str], unwanted: Collection[str]) -> str | None:
     """Return the tightest line of a client whitelist that covers all wanted client names and no unwanted one.
 
     The names are of one registrable domain. Returns ``None`` where there is no such line: nothing is wanted, a wanted
-    name is none, or wanted and unwanted names can't be told apart by their labels.
+    name is none, or wanted and unwanted names can't be told apart. The line is held against each name by what
+    `explain` and the exporter judge by.
     """
-    names = {name.lower() for name in wanted}
-    if not names or any(registrable_domain(name) == UNKNOWN for name in names):
+    names = {name.lower().rstrip(".") for name in wanted}
+    domains = {registrable_domain(name) for name in names}
+    if len(domains) != 1 or UNKNOWN in domains:
         return None
-    others = [name.lower() for name in unwanted]
-    if len(names) == 1:
-        (name,) = names
-        return f"/^{_escaped(name)}$/" if name not in others else None
+    others = {name.lower().rstrip(".") for name in unwanted}
+    for line in _candidates(names, domains.pop(), alone=not others):
+        if _holds(line, {*names, *wanted}, {*others, *unwanted}):
+            return line
+    return None
+
+
+def network_entry(addresses: Collection[str]) -> str | None:
+    """Return the line for clients without a name in one network: the address of a single one, else the network."""
+    if not addresses or _NO_ADDRESS in addresses:
+        return None
+    networks = {network_of(address) for address in addresses}
+    if len(networks) > 1:
+        return None
+    line = min(addresses if len(addresses) == 1 else networks)
+    lists = _lists(line)
+    return line if all(lists.covers(UNKNOWN, address) for address in addresses) else None
+
+
+def _candidates(names: Collection[str], domain: str, *, alone: bool) -> Iterator[str]:
+    """Yield lines that may do, the best first; ``alone`` says that nothing else of the domain was seen."""
     suffix = _common_suffix(names)
-    if not any(_ends_in(name, suffix) for name in others):
-        return _line([suffix], names)
-    branches = _branches(names, suffix)
-    if len(branches) > _MOST_BRANCHES or any(_ends_in(name, branch) for name in others for branch in branches):
-        return None
-    return _line(branches, names)
+    if len(names) == 1:
+        yield f"/^{_escaped(suffix)}$/"
+        return
+    start = r"(?:^|\.)" if suffix in names else r"\."
+    if suffix != domain:
+        yield f"/{start}{_escaped(suffix)}$/"
+    elif suffix not in names:
+        branches = _branches(names, domain)
+        yield from _alternatives({_hosts_shaped(branch) for branch in branches}, domain)
+        yield from _alternatives({_shape(branch) for branch in branches}, domain)
+    if suffix in names:
+        shapes = sorted({_shape(name) for name in names})
+        if len(shapes) <= MOST_BRANCHES:
+            yield f"/^(?:{'|'.join(shapes)})$/"
+    else:
+        yield from _alternatives({_shape(f"^{name.removesuffix(f'.{suffix}')}") for name in names}, suffix)
+    if suffix == domain and alone:
+        yield f"/{start}{_escaped(domain)}$/"
 
 
-def _common_suffix(names: Collection[str]) -> str:
+def _common_suffix(names: Iterable[str]) -> str:
     """Return the labels that all names end in; at least the registrable domain."""
     labels = [name.split(".")[::-1] for name in names]
     shared = []
@@ -51,25 +88,49 @@ def _common_suffix(names: Collection[str]) -> str:
     return ".".join(reversed(shared))
 
 
-def _branches(names: Iterable[str], suffix: str) -> list[str]:
-    """Return the longest suffixes, one below another, that the names fall into."""
+def _branches(names: Iterable[str], domain: str) -> set[str]:
+    """Return what names have before the domain: ``^mta12`` for a host under it, ``.smtp-out`` for those deeper down.
+
+    The latter are as long as they can be. None of the names is the domain itself.
+    """
+    found: set[str] = set()
     groups: defaultdict[str, set[str]] = defaultdict(set)
-    depth = suffix.count(".") + 2
     for name in names:
-        groups[".".join(name.split(".")[-depth:])].add(name)
-    return sorted(_common_suffix(group) for group in groups.values())
+        host, _, parent = name.removesuffix(f".{domain}").partition(".")
+        if parent:
+            groups[parent.rpartition(".")[2]].add(parent)
+        else:
+            found.add(f"^{host}")
+    return found | {f".{_common_suffix(parents)}" for parents in groups.values()}
 
 
-def _line(suffixes: list[str], names: Collection[str]) -> str:
-    """Return the pattern; with an alternative for the suffix itself where a client has just that name."""
-    start = r"(?:^|\.)" if any(name in suffixes for name in names) else r"\."
-    if len(suffixes) == 1:
-        return f"/{start}{_escaped(suffixes[0])}$/"
-    return f"/{start}(?:{'|'.join(map(_escaped, suffixes))})$/"
+def _alternatives(patterns: Collection[str], suffix: str) -> Iterator[str]:
+    """Yield the line that takes any of some patterns before a suffix, unless there are too many."""
+    if len(patterns) > MOST_BRANCHES:
+        return
+    start = "|".join(sorted(patterns))
+    yield rf"/{start if len(patterns) == 1 else f'(?:{start})'}\.{_escaped(suffix)}$/"
 
 
-def _ends_in(name: str, suffix: str) -> bool:
-    return name == suffix or name.endswith(f".{suffix}")
+def _hosts_shaped(branch: str) -> str:
+    """Return the pattern of a branch: of a host with any number where it has one, of a sub-domain as it is."""
+    return _shape(branch) if branch.startswith("^") else _escaped(branch)
+
+
+def _shape(text: str) -> str:
+    """Return the pattern of a text with any number where it has one."""
+    return _DIGITS.sub("[0-9]+", _escaped(text))
+
+
+def _holds(line: str, wanted: Iterable[str], unwanted: Iterable[str]) -> bool:
+    lists = _lists(line)
+    return all(lists.covers(name, _NO_ADDRESS) for name in wanted) and not any(
+        lists.covers(name, _NO_ADDRESS) for name in unwanted
+    )
+
+
+def _lists(line: str) -> Lists:
+    return Lists([read_whitelist(f"{line}\n".encode(), "proposed")])
 
 
 def _escaped(name: str) -> str:

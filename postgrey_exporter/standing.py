@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from postgrey_exporter.addresses import network_of
-from postgrey_exporter.advice import NOTHING_KNOWN, Advice, Party, advise
-from postgrey_exporter.clientnames import is_customer_line
+from postgrey_exporter.addresses import network_number, network_of
+from postgrey_exporter.advice import NOTHING_KNOWN, Advice, advise, advise_on_network
 from postgrey_exporter.domains import UNKNOWN, registrable_domain
 from postgrey_exporter.messages import Evidence, Message, evidence
+from postgrey_exporter.parties import parties
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from postgrey_exporter.decision import Client
-    from postgrey_exporter.lists import Lists
+    from postgrey_exporter.lists import Cover, Lists
 
 
 _LIST_NAMES: Final = {"whitelist": "whitelist", "ignore": "ignore file"}
@@ -64,6 +64,10 @@ class NetworkStanding:
     early_retry: int
     clients: int
     unreviewed: int
+    evidence: Evidence = field(default_factory=Evidence)
+    """What became of the messages that were first tried from it."""
+    advice: Advice = NOTHING_KNOWN
+    """What to do about it."""
 
     @property
     def greylisted(self) -> int:
@@ -92,17 +96,31 @@ class _Sum:
     clients: int = 0
     unreviewed: int = 0
     networks: set[str] = field(default_factory=set)
-    covers: Counter[str] = field(default_factory=Counter)
-    uncovered: dict[bool, dict[str, int]] = field(default_factory=lambda: {False: {}, True: {}})
-    """Attempts by name of clients that no list covers, those of customers' lines apart."""
+    number: int = 0
+    """That of the latest client's network."""
+    covers: set[Literal["whitelist", "ignore"]] = field(default_factory=set)
+    """The lists that cover some of the clients."""
+    uncovered: list[tuple[Client, int]] = field(default_factory=list)
+    """Clients that no list covers, with their attempts."""
 
-    def add(self, new: int, early_retry: int, cover: str) -> None:
+    def add(self, client: Client, network: str, new: int, early_retry: int, cover: Cover | None) -> None:
         self.new += new
         self.early_retry += early_retry
         self.clients += 1
-        self.covers[cover] += 1
-        if not cover:
+        self.networks.add(network)
+        self.number = network_number(client.address)
+        if cover is None:
             self.unreviewed += new + early_retry
+            self.uncovered.append((client, new + early_retry))
+        else:
+            self.covers.add(cover.list)
+
+    @property
+    def covered_by(self) -> Literal["whitelist", "ignore"] | None:
+        """What covers all of the clients; ``ignore`` when it takes both lists."""
+        if self.uncovered or not self.covers:
+            return None
+        return "ignore" if "ignore" in self.covers else "whitelist"
 
 
 def standings(
@@ -116,26 +134,23 @@ def standings(
     ``attempts`` are a client each, once, with how often it was greylisted as new and as an early retry; ``messages``
     are those of each domain.
     """
-    domains: dict[str, _Sum] = {}
-    nameless: dict[str, _Sum] = {}
+    domains: defaultdict[str, _Sum] = defaultdict(_Sum)
+    nameless: defaultdict[str, _Sum] = defaultdict(_Sum)
     for client, new, early_retry in attempts:
-        covered = lists.covers(client.name, client.address)
-        cover = covered.list if covered else ""
+        cover = lists.covers(client.name, client.address)
         domain = registrable_domain(client.name)
         network = network_of(client.address)
-        total = domains.setdefault(domain, _Sum())
-        total.add(new, early_retry, cover)
-        total.networks.add(network)
-        if not covered:
-            of_kind = total.uncovered[is_customer_line(client.name, client.address)]
-            of_kind[client.name] = of_kind.get(client.name, 0) + new + early_retry
+        domains[domain].add(client, network, new, early_retry, cover)
         if domain == UNKNOWN:
-            nameless.setdefault(network, _Sum()).add(new, early_retry, cover)
-    of_messages: defaultdict[str, list[Message]] = defaultdict(list)
+            nameless[network].add(client, network, new, early_retry, cover)
+    of_domain: defaultdict[str, list[Message]] = defaultdict(list)
     for domain, message in messages:
-        of_messages[domain].append(message)
-    of_domains = [_domain(name, total, of_messages[name], now) for name, total in domains.items()]
-    of_networks = [_network(name, total) for name, total in nameless.items()]
+        of_domain[domain].append(message)
+    of_network: defaultdict[int, list[Message]] = defaultdict(list)
+    for message in of_domain[UNKNOWN]:
+        of_network[message.network].append(message)
+    of_domains = [_domain(name, total, of_domain[name], now) for name, total in domains.items()]
+    of_networks = [_network(name, total, of_network[total.number], now) for name, total in nameless.items()]
     return Standings(
         tuple(sorted(of_domains, key=lambda standing: (-standing.greylisted, standing.domain))),
         tuple(sorted(of_networks, key=lambda standing: (-standing.greylisted, standing.network))),
@@ -143,9 +158,7 @@ def standings(
 
 
 def _domain(name: str, total: _Sum, messages: list[Message], now: float) -> DomainStanding:
-    covered_by: Literal["whitelist", "ignore"] | None = None
-    if not total.covers[""]:
-        covered_by = "ignore" if total.covers["ignore"] else "whitelist"
+    covered_by = total.covered_by
     return DomainStanding(
         domain=name,
         new=total.new,
@@ -155,25 +168,24 @@ def _domain(name: str, total: _Sum, messages: list[Message], now: float) -> Doma
         unreviewed=total.unreviewed,
         covered_by=covered_by,
         evidence=evidence(messages, now),
-        advice=_advice(name, total, messages, now, covered_by),
+        advice=_done(covered_by) if covered_by else advise(name, parties(total.uncovered, messages, now)),
     )
 
 
-def _advice(
-    name: str, total: _Sum, messages: list[Message], now: float, covered_by: Literal["whitelist", "ignore"] | None
-) -> Advice:
-    if covered_by is not None:
-        return Advice(covered_by, f"all of its clients are on the {_LIST_NAMES[covered_by]} already", None)
-    servers, lines = (
-        Party(
-            names=frozenset(total.uncovered[is_line]),
-            attempts=sum(total.uncovered[is_line].values()),
-            evidence=evidence([message for message in messages if message.line == is_line], now),
-        )
-        for is_line in (False, True)
+def _network(network: str, total: _Sum, messages: list[Message], now: float) -> NetworkStanding:
+    covered_by = total.covered_by
+    known = evidence(messages, now)
+    addresses = {client.address for client, _ in total.uncovered}
+    return NetworkStanding(
+        network=network,
+        new=total.new,
+        early_retry=total.early_retry,
+        clients=total.clients,
+        unreviewed=total.unreviewed,
+        evidence=known,
+        advice=_done(covered_by) if covered_by else advise_on_network(addresses, known),
     )
-    return advise(name, servers, lines)
 
 
-def _network(network: str, total: _Sum) -> NetworkStanding:
-    return NetworkStanding(network, total.new, total.early_retry, total.clients, total.unreviewed)
+def _done(covered_by: Literal["whitelist", "ignore"]) -> Advice:
+    return Advice(covered_by, f"all of its clients are on the {_LIST_NAMES[covered_by]} already", None)
