@@ -39,6 +39,16 @@ class ListPaths:
     ignore: tuple[Path, ...]
     optional: frozenset[Path]
 
+    @property
+    def edited_whitelist(self) -> Path:
+        """The file that new entries go to: the last, which is the ``.local`` one of the defaults."""
+        return self.whitelist[-1]
+
+    @property
+    def edited_ignore(self) -> Path:
+        """The same for the ignore file: the last that was named, or this program's own before the article's."""
+        return self.ignore[0] if self.ignore[0] in self.optional else self.ignore[-1]
+
 
 def list_paths(whitelist: Sequence[Path], ignore: Sequence[Path]) -> ListPaths:
     """Return the list files that were named, or where none was, those of the system."""

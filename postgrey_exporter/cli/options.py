@@ -188,6 +188,9 @@ telemetry_path = option(
     help="Path of the metrics.",
 )
 
+dry_run = option("--dry-run", is_flag=True, help="Change nothing; print what would be changed as a unified diff.")
+reason = option("--reason", metavar="TEXT", help="Reason to note with the date above each entry.")
+
 list_options = _together(whitelist_file, ignore_file)
 parser_options = _together(timezone, syslog_tag)
 logging_options = _together(log_level, log_format)
