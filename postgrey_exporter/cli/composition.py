@@ -56,7 +56,8 @@ def reading(settings: ReadingSettings) -> Iterator[tuple[Ingest, StateReader]]:
     path = settings.state or default_state(os.environ)
     store = Store(path, window=settings.window, max_domains=settings.max_domains)
     try:
-        ingest = Ingest(store, named_sources(settings), _parser(settings, store), lists)
+        sources = named_sources(settings) or [detecting_source(settings, store)]
+        ingest = Ingest(store, sources, _parser(settings, store), lists)
         reader = StateReader(path, max_domains=settings.max_domains)
         try:
             yield ingest, reader
