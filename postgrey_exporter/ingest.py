@@ -106,4 +106,7 @@ class Ingest:
         return status is not None and now < status.rest_until
 
     def _note_status(self, source: Source) -> None:
-        self.statuses = {**self.statuses, source.name: source.status()}
+        """Note it, and forget that of a source that is not read any more."""
+        names = {other.name for other in self.sources}
+        kept = {name: status for name, status in self.statuses.items() if name in names}
+        self.statuses = {**kept, source.name: source.status()}

@@ -22,7 +22,7 @@ DELAY_BOUNDS: Final = (60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.
 MOST_MESSAGES: Final = 2_000_000
 """Messages kept; beyond it the oldest are given up."""
 
-_COLUMNS: Final = "first, last, network, moved, accepted, reported"
+_COLUMNS: Final = "first, last, network, moved, accepted, reported, line"
 
 
 def merge_messages(db: sqlite3.Connection, tally: Tally, first_moment: float) -> None:
@@ -48,7 +48,7 @@ def merge_messages(db: sqlite3.Connection, tally: Tally, first_moment: float) ->
                 seconds[bound] += message.delay
             if message.last >= first_moment:
                 rows.append((number, key, *message))
-    db.executemany("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     db.executemany(
         "INSERT INTO delivery VALUES (?, ?, ?) "
         "ON CONFLICT DO UPDATE SET total = total + excluded.total, seconds = seconds + excluded.seconds",
@@ -96,7 +96,7 @@ def _latest(db: sqlite3.Connection, domain: int, key: int) -> Message | None:
 
 def _message(values: Sequence[Any]) -> Message:
     message = Message(*values)
-    return message._replace(moved=bool(message.moved))
+    return message._replace(moved=bool(message.moved), line=bool(message.line))
 
 
 def _bound(delay: float) -> float:

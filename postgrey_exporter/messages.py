@@ -41,6 +41,8 @@ class Message(NamedTuple):
     """When it was let through."""
     reported: int | None
     """postgrey's ``delay=`` for it: from the accepted network's first attempt, not the message's."""
+    line: bool = False
+    """Whether it was first tried from what is named like a customer's line, see `clientnames`."""
 
     @property
     def delay(self) -> float | None:
@@ -63,6 +65,7 @@ class Attempt(NamedTuple):
     network: int
     passed: bool
     reported: int | None
+    line: bool = False
 
 
 def replay(before: Message | None, attempts: Iterable[Attempt]) -> list[Message]:
@@ -87,7 +90,9 @@ def replay(before: Message | None, attempts: Iterable[Attempt]) -> list[Message]
 
 
 def _begun(attempt: Attempt) -> Message:
-    return Message(attempt.time, attempt.time, attempt.network, moved=False, accepted=None, reported=None)
+    return Message(
+        attempt.time, attempt.time, attempt.network, moved=False, accepted=None, reported=None, line=attempt.line
+    )
 
 
 def message_key(secret: bytes, sender: bytes, recipient: bytes) -> int:
@@ -140,10 +145,6 @@ class Evidence:
     """From the first greylisting to the acceptance, whatever the networks; none where nothing was delivered."""
     reported: Delays | None = None
     """The same as postgrey's ``delay=`` has it, which forgets the time lost on other networks."""
-
-
-NO_EVIDENCE: Final = Evidence()
-"""That of a domain without messages."""
 
 
 def evidence(messages: Iterable[Message], now: float) -> Evidence:

@@ -97,6 +97,7 @@ CREATE TABLE message (
     moved INTEGER NOT NULL,
     accepted REAL,
     reported INTEGER,
+    line INTEGER NOT NULL,
     PRIMARY KEY (domain, key, first)
 ) WITHOUT ROWID;
 

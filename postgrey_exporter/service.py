@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 2.0
 """How often the sources are looked at when no scrape does."""
+MOST_WARNINGS_LOGGED: Final = 20
+"""How many warnings about one list file go to the log."""
 SCRAPE_PATIENCE_SECONDS: Final = 2.0
 """How long a scrape waits for a reading that is under way."""
 
@@ -51,6 +53,8 @@ class Service:
         self._state_error: str | None = None
         self._last_snapshot: Snapshot | None = None
         self._source_errors: dict[str, str | None] = {}
+        self._lists_said = ""
+        self._list_errors_said: list[str] = []
 
     @property
     def ready(self) -> bool:
@@ -92,9 +96,7 @@ class Service:
         except StoppedError:
             return
         except StateError as error:
-            if str(error) != self._state_error:
-                _log.error("%s; trying again, nothing is lost as long as the log is there", error)
-            self._state_error = str(error)
+            self._note_state_error(error)
             return
         if self._state_error is not None:
             _log.info("the state can be written again")
@@ -108,6 +110,11 @@ class Service:
         if self._stopping.is_set():
             raise StoppedError
 
+    def _note_state_error(self, error: StateError) -> None:
+        if str(error) != self._state_error:
+            _log.error("%s; trying again, nothing is lost as long as the log is there", error)
+        self._state_error = str(error)
+
     def _say_what_changed(self) -> None:
         """Log a source's trouble once when it begins, and once when it is over."""
         for name, status in self._ingest.statuses.items():
@@ -117,6 +124,24 @@ class Service:
                 _log.warning("%s; waiting for it", status.error)
             elif status.error is None and before is not None:
                 _log.info("%s: can be read again", name)
+        if self._ingest.lists.fingerprint != self._lists_said or self._list_errors() != self._list_errors_said:
+            self._say_what_lists_say()
+
+    def _list_errors(self) -> list[str]:
+        return [status.error for status in self._ingest.lists.statuses() if status.error is not None]
+
+    def _say_what_lists_say(self) -> None:
+        """Log what is wrong with the lists, each time that they change."""
+        self._lists_said, self._list_errors_said = self._ingest.lists.fingerprint, self._list_errors()
+        for status in self._ingest.lists.statuses():
+            if status.error is not None:
+                _log.warning("%s; what it said last stays in force", status.error)
+            else:
+                _log.info("%s: %d entries are in force (%s)", status.path, status.entries, status.list)
+            for warning in status.warnings[:MOST_WARNINGS_LOGGED]:
+                _log.warning("%s", warning)
+            if len(status.warnings) > MOST_WARNINGS_LOGGED:
+                _log.warning("%s: %d more lines like these", status.path, len(status.warnings) - MOST_WARNINGS_LOGGED)
 
     def _say_what_was_found(self) -> None:
         lines = self._snapshot().lines
@@ -140,7 +165,7 @@ class Service:
             try:
                 return self._reader.evidence(snapshot.unreviewed, self._clock())
             except StateError as error:
-                self._state_error = str(error)
+                self._note_state_error(error)
                 return {}
 
     def _snapshot(self) -> Snapshot:
@@ -150,7 +175,7 @@ class Service:
             except StateError as error:
                 if self._last_snapshot is None:
                     raise
-                self._state_error = str(error)
+                self._note_state_error(error)
             return self._last_snapshot
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from postgrey_exporter.addresses import network_of
+from postgrey_exporter.advice import NOTHING_KNOWN, Advice, Party, advise
+from postgrey_exporter.clientnames import is_customer_line
 from postgrey_exporter.domains import UNKNOWN, registrable_domain
-from postgrey_exporter.messages import NO_EVIDENCE, Evidence, Message, evidence
+from postgrey_exporter.messages import Evidence, Message, evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from postgrey_exporter.decision import Client
     from postgrey_exporter.lists import Lists
+
+
+_LIST_NAMES: Final = {"whitelist": "whitelist", "ignore": "ignore file"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,10 @@ class DomainStanding:
     """Greylisted attempts from clients that no entry of a list covers."""
     covered_by: Literal["whitelist", "ignore"] | None
     """What covers all of its clients; ``ignore`` when it takes both lists; none when one is left uncovered."""
-    evidence: Evidence = NO_EVIDENCE
+    evidence: Evidence = field(default_factory=Evidence)
     """What became of its messages."""
+    advice: Advice = NOTHING_KNOWN
+    """What to do about it."""
 
     @property
     def greylisted(self) -> int:
@@ -86,6 +93,8 @@ class _Sum:
     unreviewed: int = 0
     networks: set[str] = field(default_factory=set)
     covers: Counter[str] = field(default_factory=Counter)
+    uncovered: dict[bool, dict[str, int]] = field(default_factory=lambda: {False: {}, True: {}})
+    """Attempts by name of clients that no list covers, those of customers' lines apart."""
 
     def add(self, new: int, early_retry: int, cover: str) -> None:
         self.new += new
@@ -117,12 +126,15 @@ def standings(
         total = domains.setdefault(domain, _Sum())
         total.add(new, early_retry, cover)
         total.networks.add(network)
+        if not covered:
+            of_kind = total.uncovered[is_customer_line(client.name, client.address)]
+            of_kind[client.name] = of_kind.get(client.name, 0) + new + early_retry
         if domain == UNKNOWN:
             nameless.setdefault(network, _Sum()).add(new, early_retry, cover)
     of_messages: defaultdict[str, list[Message]] = defaultdict(list)
     for domain, message in messages:
         of_messages[domain].append(message)
-    of_domains = [_domain(name, total, evidence(of_messages[name], now)) for name, total in domains.items()]
+    of_domains = [_domain(name, total, of_messages[name], now) for name, total in domains.items()]
     of_networks = [_network(name, total) for name, total in nameless.items()]
     return Standings(
         tuple(sorted(of_domains, key=lambda standing: (-standing.greylisted, standing.domain))),
@@ -130,7 +142,7 @@ def standings(
     )
 
 
-def _domain(name: str, total: _Sum, known: Evidence) -> DomainStanding:
+def _domain(name: str, total: _Sum, messages: list[Message], now: float) -> DomainStanding:
     covered_by: Literal["whitelist", "ignore"] | None = None
     if not total.covers[""]:
         covered_by = "ignore" if total.covers["ignore"] else "whitelist"
@@ -142,8 +154,25 @@ def _domain(name: str, total: _Sum, known: Evidence) -> DomainStanding:
         networks=len(total.networks),
         unreviewed=total.unreviewed,
         covered_by=covered_by,
-        evidence=known,
+        evidence=evidence(messages, now),
+        advice=_advice(name, total, messages, now, covered_by),
     )
+
+
+def _advice(
+    name: str, total: _Sum, messages: list[Message], now: float, covered_by: Literal["whitelist", "ignore"] | None
+) -> Advice:
+    if covered_by is not None:
+        return Advice(covered_by, f"all of its clients are on the {_LIST_NAMES[covered_by]} already", None)
+    servers, lines = (
+        Party(
+            names=frozenset(total.uncovered[is_line]),
+            attempts=sum(total.uncovered[is_line].values()),
+            evidence=evidence([message for message in messages if message.line == is_line], now),
+        )
+        for is_line in (False, True)
+    )
+    return advise(name, servers, lines)
 
 
 def _network(network: str, total: _Sum) -> NetworkStanding:

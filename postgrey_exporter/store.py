@@ -92,6 +92,12 @@ class Store:
             row = self._db.execute("SELECT position FROM source WHERE name = ?", (source,)).fetchone()
         return None if row is None else json.loads(row[0])
 
+    def followed(self) -> dict[str, tuple[dict[str, Any], float | None]]:
+        """Return each source that was read: its position and the time of its latest decision."""
+        with translated(self.path):
+            rows = self._db.execute("SELECT name, position, last_event FROM source").fetchall()
+        return {name: (json.loads(position), last) for name, position, last in rows}
+
     def merge(
         self,
         source: str,

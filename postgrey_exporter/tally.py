@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from postgrey_exporter.addresses import network_number
+from postgrey_exporter.clientnames import is_customer_line
 from postgrey_exporter.decision import GREYLIST, NEW, Client
 from postgrey_exporter.domains import registrable_domain
 from postgrey_exporter.messages import Attempt, Message, replay
@@ -56,8 +57,8 @@ class Tally:
     """By domain and message key: what was tried, in the order of the log."""
     cells: int = 0
     """How many (client, hour) and attempts there are: the measure of its size in memory."""
-    _places: dict[Client, tuple[str, int]] = field(default_factory=dict)
-    """By client: its domain and the number of its network."""
+    _places: dict[Client, tuple[str, int, bool]] = field(default_factory=dict)
+    """By client: its domain, the number of its network, and whether it is a customer's line."""
 
     def add(self, parsed: Parsed) -> None:
         """Add what a block of lines held."""
@@ -108,9 +109,13 @@ class Tally:
     def _add_to_message(self, client: Client, key: int, moment: float, passed: bool, delay: int | None) -> None:
         place = self._places.get(client)
         if place is None:
-            place = self._places[client] = (registrable_domain(client.name), network_number(client.address))
-        domain, network = place
-        self.messages.setdefault((domain, key), []).append(Attempt(moment, network, passed, delay))
+            place = self._places[client] = (
+                registrable_domain(client.name),
+                network_number(client.address),
+                is_customer_line(client.name, client.address),
+            )
+        domain, network, line = place
+        self.messages.setdefault((domain, key), []).append(Attempt(moment, network, passed, delay, line))
         self.cells += 1
 
     def _attempts(self, client: Client, hour: int) -> Attempts:

@@ -46,7 +46,11 @@ def as_json(report: Report) -> str:
 
 def as_csv(report: Report) -> str:
     """Return the domains as CSV with a header line (RFC 4180)."""
-    columns = ("domain", "greylisted", "new", "early_retry", "clients", "networks", "unreviewed", "covered_by")
+    columns = (
+        *("domain", "greylisted", "new", "early_retry", "clients", "networks"),
+        *("messages", "moved_messages", "delivered_messages", "lost_messages"),
+        *("unreviewed", "covered_by", "advice", "why", "entry"),
+    )
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
@@ -77,6 +81,9 @@ def _domain(standing: DomainStanding) -> dict[str, Any]:
         "reported_delay_seconds": _delays(known.reported),
         "covered_by": standing.covered_by,
         "unreviewed": standing.unreviewed,
+        "advice": standing.advice.kind,
+        "why": standing.advice.why,
+        "entry": standing.advice.entry,
     }
 
 

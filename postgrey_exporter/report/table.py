@@ -35,11 +35,12 @@ class _Column:
 
 _DOMAIN_COLUMNS: Final = (
     _Column("ATTEMPTS", 0),
-    _Column("NEW", 4),
-    _Column("EARLY", 5),
-    _Column("CLIENTS", 3),
-    _Column("NETWORKS", 2),
-    _Column("COVERED BY", 1),
+    _Column("NEW", 5),
+    _Column("EARLY", 6),
+    _Column("CLIENTS", 4),
+    _Column("NETWORKS", 3),
+    _Column("COVERED BY", 2),
+    _Column("ADVICE", 1),
 )
 _NETWORK_COLUMNS: Final = (_Column("ATTEMPTS", 0), _Column("NEW", 2), _Column("EARLY", 3), _Column("CLIENTS", 1))
 
@@ -57,6 +58,7 @@ def as_table(report: Report, width: int) -> Iterator[str]:
                 str(standing.clients),
                 str(standing.networks),
                 standing.covered_by or "",
+                "" if standing.covered_by else standing.advice.kind,
             ),
             _style(covered=standing.covered_by is not None, due=standing.to_review >= report.threshold),
         )
