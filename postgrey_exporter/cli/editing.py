@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _SYSTEMD: Final = Path("/run/systemd/system")
 _PID_FILES: Final = (Path("/run/postgrey.pid"), Path("/run/postgrey/postgrey.pid"))
+# postgrey sets its title to its name and options, so it has no process name that pkill -x would find.
+_RELOAD_ANYWHERE: Final = "pkill -HUP -f '^postgrey '"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class EditingSettings:
             paths.edited_whitelist if kind == "whitelist" else paths.edited_ignore,
             whitelist=paths.whitelist,
             ignore=paths.ignore,
+            pause=time.sleep,
             makes_folder=kind == "ignore" and is_default,
         )
 
@@ -103,6 +106,5 @@ def reload_command() -> str:
         command = "systemctl kill --signal=HUP postgrey"
     else:
         pid_file = next((path for path in _PID_FILES if path.exists()), None)
-        # postgrey sets its title to its path and options, which is no process name that pkill -x would find.
-        command = f"kill -HUP $(cat {pid_file})" if pid_file else "pkill -HUP -f '^/usr/(local/)?sbin/postgrey'"
+        command = f"kill -HUP $(cat {pid_file})" if pid_file else _RELOAD_ANYWHERE
     return command if os.geteuid() == 0 else f"sudo {command}"

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Final
 from postgrey_exporter.lists import Cover, Lists
 from postgrey_exporter.lists.content import Name
 from postgrey_exporter.lists.netaddr import Network
+from postgrey_exporter.lists.perl.tree import Anchor, Capture, Choice, Sequence, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from postgrey_exporter.lists import ListContent, ListKind
     from postgrey_exporter.lists.content import Entry
+    from postgrey_exporter.lists.perl.tails import Tail
+    from postgrey_exporter.lists.perl.tree import Node
 
 _HOSTS: Final = ("q.", "mail-0-0.z.", "x_1.a.b.c.7.", "o1.", "192-0-2-1.")
 """What can stand before a domain: hosts so different that an entry which covers them all covers any."""
@@ -27,7 +30,7 @@ _BEGINNINGS: Final = ("", "q", "mail-0-0.z", "x_1.a.b.c.7", ".", "192-0-2-1")
 class Coverage:
     """What some lists say, asked whether it makes an entry superfluous."""
 
-    def __init__(self, contents: Mapping[ListKind, Sequence[ListContent]]) -> None:
+    def __init__(self, contents: Mapping[ListKind, list[ListContent]]) -> None:
         """Take what the files say that count, in their order."""
         self._lists = Lists(contents.get("whitelist", ()), contents.get("ignore", ()))
         self._entries = [
@@ -68,8 +71,33 @@ def _examples(entry: Entry) -> Iterator[str] | None:
         case pattern:
             if pattern.tails is None or not all(tail.literal_end() for tail in pattern.tails):
                 return None
-            ends = [(tail.literal_end().decode("latin-1"), tail.is_whole) for tail in pattern.tails]
-            return (before + end for end, is_whole in ends for before in (("",) if is_whole else _BEGINNINGS))
+            return (name for tail in pattern.tails for name in _with_tail(tail))
+
+
+def _with_tail(tail: Tail) -> Iterator[str]:
+    end = tail.literal_end().decode("latin-1")
+    if tail.is_whole:
+        return iter((end,))
+    if tail.before and _ends_a_label(tail.before[-1]):
+        return _under(end)
+    return (before + end for before in _BEGINNINGS)
+
+
+def _ends_a_label(node: Node) -> bool:
+    """Tell whether what follows in a name is its beginning, or begins after a dot."""
+    match node:
+        case Anchor():
+            return node in {Anchor.START, Anchor.LINE_START}
+        case Text(text):
+            return text.endswith(b".")
+        case Sequence(parts):
+            return bool(parts) and _ends_a_label(parts[-1])
+        case Capture(body):
+            return _ends_a_label(body)
+        case Choice(branches):
+            return all(map(_ends_a_label, branches))
+        case _:
+            return False
 
 
 def _under(domain: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from postgrey_exporter.listedit.listfile import ListEditError
 from postgrey_exporter.lists import ListContent, read_ignore, read_whitelist
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from postgrey_exporter.lists import Cover, ListKind
@@ -75,14 +75,17 @@ class ListEditor:
         *,
         whitelist: Sequence[Path],
         ignore: Sequence[Path],
+        pause: Callable[[float], object],
         makes_folder: bool = False,
     ) -> None:
         """Take the file to change, and all list files in their order; a missing file is an empty list.
 
-        ``makes_folder`` allows to create the folder of the file as well.
+        ``pause`` waits for some seconds, while another editor is at work; ``makes_folder`` allows to create the
+        folder of the file as well.
         """
         self.kind = kind
         self.path = path
+        self._pause = pause
         self._makes_folder = makes_folder
         self._files: dict[ListKind, Sequence[Path]] = {"whitelist": whitelist, "ignore": ignore}
 
@@ -97,7 +100,7 @@ class ListEditor:
         """
         if self._makes_folder:
             listfile.make_folder(self.path)
-        with listfile.locked(self.path):
+        with listfile.locked(self.path, self._pause):
             old = listfile.read(self.path)
             edit = self._edit(old, entries)
             if edit.added:
@@ -111,7 +114,7 @@ class ListEditor:
         """
         if not edit.added:
             return
-        with listfile.locked(self.path):
+        with listfile.locked(self.path, self._pause):
             old = listfile.read(self.path)
             if old.data == edit.after:
                 restored = edit.before

@@ -25,6 +25,8 @@ SHORTEST_IPV6_PREFIX: Final = 16
 
 _READ: Final = {"whitelist": read_whitelist, "ignore": read_ignore}
 _IPV4_START: Final = 96
+_UNLIKELY_HOSTS: Final = ("q.", "x-1.y9z.", "7.8.")
+"""Hosts that have nothing in common: a pattern that takes them all takes every host of a domain."""
 
 
 class EntryError(PostgreyExporterError, ValueError):
@@ -89,11 +91,10 @@ def _too_wide_a_pattern(pattern: ClientPattern) -> str | None:
         end = tail.literal_end().decode("latin-1")
         if tail.is_whole and end == UNKNOWN:
             return _too_wide_a_domain(UNKNOWN)
-        if tail.before or tail.conditional or len(end) < len(tail.places):
-            continue  # it asks for more than this end
-        reason = _too_wide_a_domain(end.removeprefix("."))
-        if reason:
-            return reason
-        if "." not in end:
-            return f"would cover every name that ends in {end}"
+        domain = end.removeprefix(".")
+        names = [(before + domain).encode("latin-1") for before in _UNLIKELY_HOSTS]
+        if domain and all(pattern.matches(name, name) for name in names):
+            reason = _too_wide_a_domain(domain)
+            if reason or "." not in end:
+                return reason or f"would cover every name that ends in {end}"
     return None

@@ -12,7 +12,6 @@ import errno
 import fcntl
 import os
 import stat
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.lists.files import LARGEST_LIST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NEW_FILE_MODE: Final = 0o644
 NEW_FOLDER_MODE: Final = 0o755
@@ -95,26 +94,29 @@ def make_folder(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep other editors of this program off the lists of a file's folder. Raises `ListEditError`."""
+def locked(path: Path, pause: Callable[[float], object]) -> Iterator[None]:
+    """Keep other editors of this program off the lists of a file's folder. Raises `ListEditError`.
+
+    ``pause`` waits for some seconds.
+    """
     with _worded(path):
         folder = os.open(Path(os.path.realpath(path)).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with _worded(path):
-            _lock(folder, path)
+            _lock(folder, path, pause)
         yield
     finally:
         os.close(folder)
 
 
-def _lock(folder: int, path: Path) -> None:
+def _lock(folder: int, path: Path, pause: Callable[[float], object]) -> None:
     # Whoever may read the folder may hold the lock, so it is not waited for without a limit.
     for attempt in range(_LOCK_ATTEMPTS):
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if attempt + 1 < _LOCK_ATTEMPTS:
-                time.sleep(_LOCK_PAUSE)
+                pause(_LOCK_PAUSE)
         else:
             return
     raise ListEditError(f"{path}: its folder is locked by another program; nothing was changed, try again")
