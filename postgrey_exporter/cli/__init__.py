@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "report": "Show who is greylisted, most first.",
     "check": "Warn about unreviewed senders, as a Nagios or Icinga plugin.",
     "explain": "Tell which entry of which list covers a client.",
+    "doctor": "Tell what is wrong here, and the command that mends it.",
 }
 
 
