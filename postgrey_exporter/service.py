@@ -17,8 +17,10 @@ from postgrey_exporter.standing import Standings, standings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from postgrey_exporter.ingest import Ingest
+    from postgrey_exporter.lists import ListFileStatus
     from postgrey_exporter.messages import Evidence
     from postgrey_exporter.snapshot import Snapshot, StateReader
     from postgrey_exporter.window import Window
@@ -53,8 +55,7 @@ class Service:
         self._state_error: str | None = None
         self._last_snapshot: Snapshot | None = None
         self._source_errors: dict[str, str | None] = {}
-        self._lists_said = ""
-        self._list_errors_said: list[str] = []
+        self._lists_said: dict[tuple[str, Path], ListFileStatus] = {}
 
     @property
     def ready(self) -> bool:
@@ -116,7 +117,7 @@ class Service:
         self._state_error = str(error)
 
     def _say_what_changed(self) -> None:
-        """Log a source's trouble once when it begins, and once when it is over."""
+        """Log a source's trouble once when it begins and once when it is over, and a list when it changes."""
         for name, status in self._ingest.statuses.items():
             before = self._source_errors.get(name)
             self._source_errors[name] = status.error
@@ -124,24 +125,10 @@ class Service:
                 _log.warning("%s; waiting for it", status.error)
             elif status.error is None and before is not None:
                 _log.info("%s: can be read again", name)
-        if self._ingest.lists.fingerprint != self._lists_said or self._list_errors() != self._list_errors_said:
-            self._say_what_lists_say()
-
-    def _list_errors(self) -> list[str]:
-        return [status.error for status in self._ingest.lists.statuses() if status.error is not None]
-
-    def _say_what_lists_say(self) -> None:
-        """Log what is wrong with the lists, each time that they change."""
-        self._lists_said, self._list_errors_said = self._ingest.lists.fingerprint, self._list_errors()
-        for status in self._ingest.lists.statuses():
-            if status.error is not None:
-                _log.warning("%s; what it said last stays in force", status.error)
-            else:
-                _log.info("%s: %d entries are in force (%s)", status.path, status.entries, status.list)
-            for warning in status.warnings[:MOST_WARNINGS_LOGGED]:
-                _log.warning("%s", warning)
-            if len(status.warnings) > MOST_WARNINGS_LOGGED:
-                _log.warning("%s: %d more lines like these", status.path, len(status.warnings) - MOST_WARNINGS_LOGGED)
+        for said in self._ingest.lists.statuses():
+            if said != self._lists_said.get((said.list, said.path)):
+                self._lists_said[said.list, said.path] = said
+                _say_what_list_says(said)
 
     def _say_what_was_found(self) -> None:
         lines = self._snapshot().lines
@@ -177,6 +164,17 @@ class Service:
                     raise
                 self._note_state_error(error)
             return self._last_snapshot
+
+
+def _say_what_list_says(status: ListFileStatus) -> None:
+    if status.error is not None:
+        _log.warning("%s; what it said last stays in force", status.error)
+        return
+    _log.info("%s: %d entries are in force (%s)", status.path, status.entries, status.list)
+    for warning in status.warnings[:MOST_WARNINGS_LOGGED]:
+        _log.warning("%s", warning)
+    if len(status.warnings) > MOST_WARNINGS_LOGGED:
+        _log.warning("%s: %d more lines like these", status.path, len(status.warnings) - MOST_WARNINGS_LOGGED)
 
 
 def make_view(

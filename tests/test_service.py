@@ -51,6 +51,10 @@ def serving(files: Files, *sources: Any) -> Iterator[Service]:
         yield Service(ingest, reader, WINDOW, lambda: NOW)
 
 
+def about(path: Path, caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [message for message in caplog.messages if message.startswith(str(path))]
+
+
 @contextmanager
 def running(service: Service) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=service.run)
@@ -239,7 +243,7 @@ def test_a_missing_log_is_named_once_waited_for_and_read_when_it_comes(
         for _ in range(3):
             (status,) = service.view().sources.values()
             assert not status.up
-        assert caplog.messages == [f"{files.log}: no such file; waiting for it"]
+        assert about(files.log, caplog) == [f"{files.log}: no such file; waiting for it"]
 
         files.append(decision(NOW))
         assert shown(service) == 1
@@ -252,9 +256,9 @@ def test_a_log_without_a_decision_is_said_after_the_first_reading(
     files.append(FOREIGN, FOREIGN)
     with serving(files) as service, running(service):
         wait_until(lambda: service.ready)
-        wait_until(lambda: caplog.messages)
+        wait_until(lambda: about(files.log, caplog))
 
-    (message,) = caplog.messages
+    (message,) = about(files.log, caplog)
     assert message.startswith(
         f"{files.log}: none of the 2 lines read is a decision of postgrey's: it may log elsewhere"
     )
@@ -267,9 +271,33 @@ def test_what_was_found_is_said_after_the_first_reading(files: Files, caplog: py
     files.append(FOREIGN, decision(NOW))
     with serving(files) as service, running(service):
         wait_until(lambda: service.ready)
-        wait_until(lambda: caplog.messages)
+        wait_until(lambda: about(files.log, caplog))
 
-    assert caplog.messages == [f"{files.log}: 1 decisions of postgrey's in 2 lines so far"]
+    assert about(files.log, caplog) == [f"{files.log}: 1 decisions of postgrey's in 2 lines so far"]
+
+
+def test_what_is_wrong_with_a_list_is_said_line_by_line_each_time_that_it_changes(
+    files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    whitelist = files.whitelist
+    caplog.set_level(logging.WARNING)
+    whitelist.write_text("good.example\n.outlook.com\n")
+    with serving(files) as service, running(service):
+        wait_until(lambda: service.ready)
+        for _ in range(3):
+            service.view()
+        assert [message.partition(" ")[0] for message in about(whitelist, caplog)] == [f"{whitelist}:2:"]
+
+        whitelist.write_text("*.example.com\n")
+        service.view()
+        assert [message.partition(" ")[0] for message in about(whitelist, caplog)] == [
+            f"{whitelist}:2:",
+            f"{whitelist}:1:",
+        ]
+
+        whitelist.unlink()
+        service.view()
+        assert f"{whitelist} is not there" in about(whitelist, caplog)[-1]
 
 
 # --- the whole process

@@ -106,7 +106,7 @@ def distinct(paths: Sequence[Path]) -> list[Path]:
     kept: list[Path] = []
     for path in paths:
         absolute = path.absolute()
-        real = absolute.resolve()
+        real = os.path.realpath(absolute)  # pathlib's resolve() raises on a loop of links
         if real not in seen:
             seen.add(real)
             kept.append(absolute)

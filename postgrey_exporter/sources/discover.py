@@ -172,7 +172,7 @@ def journal_below(root: Path, examiner: Examiner, tag: str) -> Callable[[float],
 def _in_words(finding: Finding) -> str:
     if finding.evidence is None:
         return (finding.error or "can't be read").removeprefix(f"{finding.name}: ")
-    said = finding.evidence.remarks()
+    said = [str(remark) for remark in finding.evidence.remarks()]
     moment = finding.evidence.newest_decision
     if moment is not None:
         said.insert(0, f"newest decision {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC")

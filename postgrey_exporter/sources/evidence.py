@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.parser import Parser
+from postgrey_exporter.syslog import HeaderReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,20 @@ _TAG_AT_ITS_PLACE: Final = re.compile(
 )
 _BEFORE_1_28: Final = re.compile(rb"delayed [0-9]+ seconds: client=")
 _DECISION: Final = re.compile(rb"(?:[0-9A-Za-z]+: )?action=(?:greylist|pass), (?:reason|client_)")
+_RELOAD: Final = re.compile(rb"HUP received: reloading")
 _WHITELISTED: Final = re.compile(rb"whitelisted: ")
+
+
+class Remark(NamedTuple):
+    """Something about the lines of a log that an operator has to know."""
+
+    text: str
+    remedy: str | None = None
+    """What to do; ``None`` when it is no fault."""
+
+    def __str__(self) -> str:
+        """Return both in one line."""
+        return f"{self.text}; {self.remedy}" if self.remedy else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +75,36 @@ class Evidence:
         """Whether postgrey seems to run with ``--quiet``."""
         return self.whitelisted and self.newest_decision is None
 
-    def remarks(self) -> list[str]:
-        """Say what an operator has to know, a sentence each, without a full stop."""
+    def remarks(self) -> list[Remark]:
+        """Return what an operator has to know."""
         said = []
         if self.quiet:
-            said.append("postgrey says 'whitelisted:' and no decision: it runs with --quiet; remove that option")
+            said.append(
+                Remark(
+                    "postgrey says 'whitelisted:' and no decision, it runs with --quiet",
+                    "remove --quiet from postgrey's options and restart it",
+                )
+            )
         if self.old:
             said.append(
-                "a postgrey before 1.28 writes here, which logs deliveries only; greylisting shows from 1.28 on"
+                Remark(
+                    "a postgrey before 1.28 writes here, it logs deliveries only", "update postgrey to 1.28 or newer"
+                )
             )
         if self.newest_decision is None:
             said += [
-                f"postgrey's decisions come under the tag {tag!r}; use --syslog-tag {tag}"
+                Remark(
+                    f"postgrey's decisions come under the tag {tag!r}", f"start the exporter with --syslog-tag {tag}"
+                )
                 for tag in sorted(self.other_tags)
             ]
-        said += [f"{name} greylists here, which is another program" for name in sorted(self.other_greylisters)]
         said += [
-            f"entries under postgrey's identifier by {who} don't count: neither its unit, nor root, nor its account"
+            Remark(f"{name} greylists here, which is another program") for name in sorted(self.other_greylisters)
+        ]
+        said += [
+            Remark(
+                f"entries under postgrey's identifier by {who} don't count: neither its unit nor root nor its account"
+            )
             for who in sorted(self.disowned)
         ]
         return said
@@ -90,6 +117,7 @@ class Examiner:
         """Take postgrey's syslog tag, and the zone of stamps without one (``None``: the system's)."""
         self._tag = tag
         self._parser = Parser(tag, zone)
+        self._headers = HeaderReader(zone)
 
     def examine(self, lines: bytes, seen_at: float) -> Evidence:
         """Return what whole lines show. ``seen_at`` as in `Parser.parse`."""
@@ -104,6 +132,17 @@ class Examiner:
             other_tags=frozenset(tags - {tag, "", *OTHER_GREYLISTERS}),
             other_greylisters=frozenset(name for name in OTHER_GREYLISTERS if _greylists(lines, name)),
         )
+
+    def newest_reload(self, lines: bytes, seen_at: float) -> float | None:
+        """Return when postgrey last read its whitelists again, by whole lines; without a header: ``seen_at``."""
+        reloads = []
+        for tag, start in _messages(lines, b"HUP received: ", _RELOAD):
+            if tag in {self._tag, ""}:
+                line = lines.rfind(b"\n", 0, start) + 1
+                end = lines.rfind(b" ", line, max(line, start - 1))
+                moment = self._headers.moment(lines, line, end, seen_at) if tag else seen_at
+                reloads += [] if moment is None else [moment]
+        return max(reloads, default=None)
 
 
 def _messages(lines: bytes, needle: bytes, shape: re.Pattern[bytes]) -> Iterator[tuple[str, int]]:

@@ -24,7 +24,7 @@ from postgrey_exporter.sources.lines import whole_lines
 from postgrey_exporter.sources.rotation import rotated_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import IO
 
@@ -81,6 +81,26 @@ class FileExaminer:
                         break
             self._seen[key] = (about.st_size, evidence)
         return evidence
+
+
+def newest_reload(examiner: Examiner, tag: str, log: Path | None, directory: Path | None, now: float) -> float | None:
+    """Return when postgrey last read its whitelists again, as far as a log or the journal (no log) reaches back.
+
+    Raises `PostgreyExporterError` where it can't be read.
+    """
+    if log is None:
+        renderer = Renderer(tag, trusted_accounts(tag))
+        arguments = [f"--lines={_MOST_ENTRIES}", *postgreys(tag)]
+        blocks = ((lines, now) for lines, _ in _newest_entries(renderer, arguments, directory))
+        return _first_reload(examiner, blocks)
+    with reading_errors(log), open_regular(log) as raw:
+        written = os.fstat(raw.fileno()).st_mtime
+        return _first_reload(examiner, ((lines, written) for lines in _backwards(raw, 0)))
+
+
+def _first_reload(examiner: Examiner, blocks: Iterable[tuple[bytes, float]]) -> float | None:
+    found = (examiner.newest_reload(lines, seen_at) for lines, seen_at in blocks)
+    return next((moment for moment in found if moment is not None), None)
 
 
 def examine_journal(examiner: Examiner, tag: str, directory: Path | None, now: float) -> Evidence:
