@@ -56,7 +56,9 @@ def checks(machine: Machine, reading: Reading, exporter: Process | None) -> list
         made += [check for found in reading.detection.findings for check in _remarks(found)]
     made += _same_lines(reading)
     made += _closed(reading)
-    made += [check for found in reading.read if (check := _permission(machine, found, exporter))]
+    made += [
+        check for found in reading.read if found.error is None and (check := _permission(machine, found, exporter))
+    ]
     return made
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from postgrey_exporter.lists import ListFileStatus
 
 _MOST_WARNINGS: Final = 5
+_START_TIME_ERROR_SECONDS: Final = 1.0
+"""The kernel tells the moment of its own start in full seconds."""
 
 
 def checks(
@@ -59,7 +61,7 @@ def _in_force(
     if not changes or not started:
         return
     changed, since = max(changes), min(started)
-    if since >= changed:
+    if since + _START_TIME_ERROR_SECONDS >= changed:
         yield well("reload", "postgrey was started after the whitelists' last change")
     elif reloaded_since(changed):
         yield well("reload", "postgrey reloaded the whitelists after their last change")
