@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from postgrey_exporter.sources import Source
+    from postgrey_exporter.sources.detecting import Followed
     from postgrey_exporter.sources.discover import Finding
     from postgrey_exporter.window import Window
 
@@ -56,7 +57,9 @@ def reading(settings: ReadingSettings) -> Iterator[tuple[Ingest, StateReader]]:
     path = settings.state or default_state(os.environ)
     store = Store(path, window=settings.window, max_domains=settings.max_domains)
     try:
-        sources = named_sources(settings) or [detecting_source(settings, store)]
+        sources = named_sources(settings) or [
+            detecting_source(settings.syslog_tag, settings.timezone, settings.window, store.followed())
+        ]
         ingest = Ingest(store, sources, _parser(settings, store), lists)
         reader = StateReader(path, max_domains=settings.max_domains)
         try:
@@ -82,16 +85,15 @@ def named_sources(settings: ReadingSettings) -> list[Source]:
     return sources
 
 
-def detecting_source(settings: ReadingSettings, store: Store) -> DetectingSource:
+def detecting_source(tag: str, zone: tzinfo | None, window: Window, followed: Followed) -> DetectingSource:
     """Return the source that finds out where postgrey logs."""
 
     def open_source(found: Finding) -> Source:
         if found.path is None:
-            return JournalSource(settings.window.seconds, tag=settings.syslog_tag)
-        return FileSource(found.path, settings.window.seconds)
+            return JournalSource(window.seconds, tag=tag)
+        return FileSource(found.path, window.seconds)
 
-    detector = Detector(settings.syslog_tag, settings.timezone)
-    return DetectingSource(detector, open_source, store.followed(), settings.timezone)
+    return DetectingSource(Detector(tag, zone), open_source, followed, zone)
 
 
 def open_lists(whitelist_files: Sequence[Path], ignore_files: Sequence[Path]) -> ListFiles:

@@ -14,7 +14,7 @@ import click
 from postgrey_exporter.cli.composition import open_lists
 from postgrey_exporter.cli.progress import Progress
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.oneoff import LogReader, Period
+from postgrey_exporter.oneoff import LogReader, Period, Reading
 from postgrey_exporter.parser import DECISION, MALFORMED, NO_DECISION, Parser
 from postgrey_exporter.settings import default_state, parse_moment
 from postgrey_exporter.standing import Standings, standings
@@ -84,7 +84,9 @@ def gather(settings: GatheringSettings) -> Gathered:
     lists.refresh(now)
     if settings.logs:
         return _from_logs(settings, period, lists, now)
-    return _from_state(settings, period, lists, now)
+    if settings.state is not None or default_state(os.environ).exists():
+        return _from_state(settings, period, lists, now)
+    return _from_detected(settings, period, lists, now)
 
 
 def _from_logs(settings: GatheringSettings, period: Period, lists: ListFiles, now: float) -> Gathered:
@@ -94,10 +96,27 @@ def _from_logs(settings: GatheringSettings, period: Period, lists: ListFiles, no
     try:
         reader.read_files(files)
         if len(files) < len(settings.logs):
-            reader.read_stream(sys.stdin.buffer, now)
+            reader.read_stream(sys.stdin.buffer, now, settings.syslog_tag)
     finally:
         progress.close()
-    reading = reader.reading
+    return _gathered(reader.reading, period, lists, now)
+
+
+def _from_detected(settings: GatheringSettings, period: Period, lists: ListFiles, now: float) -> Gathered:
+    from postgrey_exporter.cli.composition import detecting_source  # noqa: PLC0415 - not needed to read logs
+
+    if period.since is None:
+        period = Period(settings.window.first_hour(now) * HOUR, period.until)
+    progress = Progress(None)
+    reader = LogReader(Parser(settings.syslog_tag, settings.timezone), period, progress)
+    try:
+        reader.read_source(detecting_source(settings.syslog_tag, settings.timezone, settings.window, {}), now)
+    finally:
+        progress.close()
+    return _gathered(reader.reading, period, lists, now)
+
+
+def _gathered(reading: Reading, period: Period, lists: ListFiles, now: float) -> Gathered:
     if not reading.logs:
         raise PostgreyExporterError("; ".join(reading.problems))
     tally = reading.tally

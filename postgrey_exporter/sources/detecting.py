@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from postgrey_exporter.sources.discover import Detection, Detector, Finding
 
     Followed = Mapping[str, tuple[Position, float | None]]
+    """The sources that a state knows: their positions, and the times of their latest decisions."""
 
 _log = logging.getLogger(__name__)
 
