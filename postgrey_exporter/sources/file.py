@@ -147,7 +147,7 @@ class FileSource:
             matching = self._register.match(look, self._folder, now)
             if self._holds(matching.log_part) and self._folder.is_as_in(look):
                 break
-            if matching.log_part is not None:
+            if matching.log_part is not None and matching.log_part not in self._register.parts:
                 matching.log_part.close()
         else:
             self._looked_at = None

@@ -233,6 +233,8 @@ class Part:
         missing = max(0, self.size - self.offset)
         self.state = state
         self.size = self.offset
+        if self.place is not None and self.tail is None:
+            self.stamp, self.verified = self.place.stamp, True
         return missing
 
     def _place(self) -> LogFile:

@@ -131,6 +131,24 @@ def test_a_damaged_archive_in_the_chain(
     assert len(warnings(caplog)) == 1
 
 
+def test_an_archive_that_is_damaged_in_what_was_read_already(
+    log: Log, reader: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.write(20_000)
+    reader.read()
+    archive = log.compress(log.rename())
+    archive.write_bytes(archive.read_bytes()[:-5000])
+    log.set_time(archive, reader.now - 3600)
+    log.write(1)
+    reader.restart()
+    for _ in range(3):
+        reader.read(seconds_later=1000)
+        assert len(reader.status.unreadable) == 1
+    assert counted_once(log, reader)
+    assert len(warnings(caplog)) == 1
+    assert reader.commits == 2, "nothing changes any more"
+
+
 def test_a_damaged_archive_is_read_on_once_it_was_mended(log: Log, reader: Reader) -> None:
     log.write(20_000)
     archive = log.compress(log.rename())
@@ -144,7 +162,7 @@ def test_a_damaged_archive_is_read_on_once_it_was_mended(log: Log, reader: Reade
     reader.restart()
     reader.read(seconds_later=1000)
     assert counted_once(log, reader)
-    assert reader.status.unreadable == ()
+    assert list(reader.status.unreadable) == []
 
 
 @pytest.mark.parametrize("kind", sorted(COMPRESS))
@@ -213,13 +231,13 @@ def test_an_archive_that_only_root_can_read(
     for _ in range(3):
         meanwhile()
         reader.read(seconds_later=1000)
-        assert reader.status.unreadable == (f"{archive}: permission denied; only its owner may read it",)
+        assert list(reader.status.unreadable) == [f"{archive}: permission denied; only its owner may read it"]
         assert reader.status.gaps == 0, "it may come yet"
     assert len(warnings(caplog)) == 1
     archive.chmod(0o640)
     meanwhile()
     assert len(reader.read(seconds_later=SECONDS_UNTIL_SETTLED)) == 2
-    assert not reader.source.status().unreadable
+    assert reader.status.unreadable == ()
     assert counted_once(log, reader)
 
 
