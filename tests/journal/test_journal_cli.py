@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from parts import require
 
-from journal.journals import BEGIN, Journal, decisions, entry
+from journal.journals import BEGIN, POSTFIX, Journal, decisions, entry
 
 WINDOW = "--window=36500d"
 
@@ -108,3 +109,23 @@ def test_a_log_and_the_journal_together_are_warned_about(tmp_path: Path) -> None
     )
     assert done.returncode == 0
     assert "counts twice" in done.stderr
+
+
+@pytest.mark.parametrize("output", ["short", "short-iso-precise", "cat", "json", "json-pretty", "json-sse", "export"])
+def test_report_reads_what_journalctl_prints(tmp_path: Path, output: str) -> None:
+    program = require("journalctl", "systemd")
+    journal = Journal(tmp_path / "journal")
+    journal.append(decisions(range(4)) + entry("connect from unknown[192.0.2.1]", 5, POSTFIX))
+    printed = subprocess.run(
+        [program, f"--directory={journal.directory}", "--no-pager", f"--output={output}"],
+        check=True,
+        capture_output=True,
+    ).stdout
+    done = subprocess.run(
+        [sys.executable, "-m", "postgrey_exporter", "report", "--format=json", "-"],
+        input=printed,
+        check=False,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["decisions"]["greylist"] == {"new": 4, "early-retry": 0}
