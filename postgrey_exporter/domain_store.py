@@ -53,7 +53,7 @@ def merge_domains(
             folded.last_hour = max(folded.last_hour, change.last_hour)
             change = DomainChange(unreviewed=change.unreviewed, last_hour=change.last_hour)
         numbers[name] = _add(db, name, change, labelled=labelled)
-    if folded.last_hour:
+    if folded.new or folded.early_retry:
         _add(db, OTHER, folded, labelled=True)
     return numbers
 
