@@ -28,6 +28,7 @@ CLIENTS: Final = tuple(
         ("a.example.com", "192.0.2.1"),
         ("a.example.com", "192.0.2.2"),
         ("b.example.com", "198.51.100.1"),
+        ("c.example.com", "198.51.100.2"),
         ("mail.example.net", "203.0.113.1"),
         ("mail.example.org", "203.0.113.2"),
         ("mx.outlook.com", "198.18.0.1"),
