@@ -38,9 +38,11 @@ def command(threshold: int, **gathering_options: Any) -> int:
     due = review.items(gathered.standings.unreviewed(threshold), everyone)
     for problem in gathered.problems:
         click.echo(f"postgrey-exporter: {problem}; the counts are partial", err=True)
+    if not due and gathered.problems:
+        return 2
     if not due:
         click.echo("Okay, the top domains are whitelisted or ignored.")
-        return 2 if gathered.problems else 0
+        return 0
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         for line in text.listing(due, threshold):
             click.echo(line)
