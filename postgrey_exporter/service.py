@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from postgrey_exporter.snapshot import Snapshot, StateReader
     from postgrey_exporter.window import Window
 
+    _Reading = tuple[Snapshot, Mapping[str, tuple[Evidence, int]]]
+
 _log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 2.0
@@ -52,8 +54,8 @@ class Service:
         self._reading = threading.Lock()
         self._stopping = threading.Event()
         self._caught_up = threading.Event()
-        self._state_error: str | None = None
-        self._last_snapshot: Snapshot | None = None
+        self._state_errors: dict[str, str] = {}
+        self._last_reading: _Reading | None = None
         self._source_errors: dict[str, str | None] = {}
         self._lists_said: dict[tuple[str, Path], ListFileStatus] = {}
 
@@ -80,8 +82,8 @@ class Service:
                 self._advance(asked=True)
             finally:
                 self._writing.release()
-        snapshot = self._snapshot()
-        return make_view(self._ingest, snapshot, self._evidence(snapshot), state_up=self._state_error is None)
+        snapshot, evidence = self._read()
+        return make_view(self._ingest, snapshot, evidence, state_up=not self._state_errors)
 
     def standings(self) -> Standings:
         """Return the standings of the window. Raises `StateError`."""
@@ -97,11 +99,9 @@ class Service:
         except StoppedError:
             return
         except StateError as error:
-            self._note_state_error(error)
+            self._note_state("written", error)
             return
-        if self._state_error is not None:
-            _log.info("the state can be written again")
-            self._state_error = None
+        self._note_state("written", None)
         self._say_what_changed()
         if not self._caught_up.is_set():
             self._caught_up.set()
@@ -111,10 +111,16 @@ class Service:
         if self._stopping.is_set():
             raise StoppedError
 
-    def _note_state_error(self, error: StateError) -> None:
-        if str(error) != self._state_error:
-            _log.error("%s; trying again, nothing is lost as long as the log is there", error)
-        self._state_error = str(error)
+    def _note_state(self, doing: str, error: StateError | None) -> None:
+        """Log an error of the state once when it begins, and once when it is over."""
+        before = self._state_errors.get(doing)
+        if error is not None:
+            if str(error) != before:
+                _log.error("%s; trying again, nothing is lost as long as the log is there", error)
+            self._state_errors[doing] = str(error)
+        elif before is not None:
+            _log.info("the state can be %s again", doing)
+            del self._state_errors[doing]
 
     def _say_what_changed(self) -> None:
         """Log a source's trouble once when it begins and once when it is over, and a list when it changes."""
@@ -131,7 +137,7 @@ class Service:
                 _say_what_list_says(said)
 
     def _say_what_was_found(self) -> None:
-        lines = self._snapshot().lines
+        lines = self._read()[0].lines
         for name, status in self._ingest.statuses.items():
             if not status.up:
                 continue
@@ -147,23 +153,19 @@ class Service:
                     read,
                 )
 
-    def _evidence(self, snapshot: Snapshot) -> Mapping[str, tuple[Evidence, int]]:
+    def _read(self) -> _Reading:
+        """Return what the state holds or, while it can't be read, what it held before."""
         with self._reading:
             try:
-                return self._reader.evidence(snapshot.unreviewed, self._clock())
+                snapshot = self._reader.snapshot()
+                self._last_reading = snapshot, self._reader.evidence(snapshot.unreviewed, self._clock())
             except StateError as error:
-                self._note_state_error(error)
-                return {}
-
-    def _snapshot(self) -> Snapshot:
-        with self._reading:
-            try:
-                self._last_snapshot = self._reader.snapshot()
-            except StateError as error:
-                if self._last_snapshot is None:
+                if self._last_reading is None:
                     raise
-                self._note_state_error(error)
-            return self._last_snapshot
+                self._note_state("read", error)
+            else:
+                self._note_state("read", None)
+            return self._last_reading
 
 
 def _say_what_list_says(status: ListFileStatus) -> None:

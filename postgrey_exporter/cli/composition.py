@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from postgrey_exporter.sources.detecting import Followed
     from postgrey_exporter.sources.discover import Finding
     from postgrey_exporter.window import Window
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,8 @@ def named_sources(settings: ReadingSettings) -> list[Source]:
     """Return the sources that the options name."""
     sources: list[Source] = [FileSource(log, settings.window.seconds) for log in distinct(settings.mail_logs)]
     if settings.journal or settings.journal_directory:
+        if sources:
+            _log.warning("a log and the journal are read; a line that is in both counts twice")
         sources.append(
             JournalSource(settings.window.seconds, tag=settings.syslog_tag, directory=settings.journal_directory)
         )

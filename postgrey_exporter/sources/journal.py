@@ -192,7 +192,9 @@ class JournalSource:
         raise JournalError(f"{self.name}: the journal's files change faster than they can be opened")
 
     def _starting_point(self) -> str:
-        return f"--cursor={self._bookmark.cursor}" if self._bookmark else f"--since=@{self._since:.6f}"
+        if self._bookmark:
+            return f"--cursor={self._bookmark.cursor}"
+        return f"--since=@{max(0.0, self._since or 0.0):.6f}"  # a window may reach back before 1970
 
     def _note_gone(self, start: Bookmark, first: Entry, files: Files) -> None:
         """Say that the bookmark's entry was vacuumed, and what may have gone with it unread."""

@@ -150,7 +150,7 @@ class Part:
         """
         place = self._place()
         try:
-            tail = LogTail(place.path)
+            tail = LogTail(place.path, place.head)
         except OSError as error:
             raise MovedError(str(error)) from error
         with reading_errors(place.path):
@@ -185,13 +185,14 @@ class Part:
 
     def follow(self, tail: LogTail) -> Iterator[bytes]:
         """Yield the whole lines that an open file has beyond the position. Raises `OSError`."""
-        self.size = max(self.size, tail.stat().st_size)
+        there = tail.stat().st_size
         for block in tail:
             self._advance(tail)
             yield block
-        if self.head_size < HEAD_SIZE:
-            head = tail.head()
-            if tail.intact():
+        head = tail.head() if self.head_size < HEAD_SIZE else None
+        if tail.intact():
+            self.size = max(self.size, there)
+            if head is not None:
                 self._set_head(head)
 
     def finish(self, tail: LogTail) -> Iterator[bytes]:
@@ -232,6 +233,8 @@ class Part:
         missing = max(0, self.size - self.offset)
         self.state = state
         self.size = self.offset
+        if self.place is not None and self.tail is None:
+            self.stamp, self.verified = self.place.stamp, True
         return missing
 
     def _place(self) -> LogFile:
@@ -240,8 +243,11 @@ class Part:
         return self.place
 
     def _verify(self, tail: LogTail, place: LogFile) -> bool:
+        """Set an open file to the position, if it holds what was read; return whether it holds all of that."""
         size = tail.stat().st_size
         whole = size >= self.offset
+        if not tail.head().startswith(place.head):
+            raise MovedError(f"{place.path}: was written anew")
         if not whole:
             self._rebase(place, size, tail.checksum_up_to(size))
         elif not self.verified and tail.checksum_up_to(self.offset) != self.checksum:
