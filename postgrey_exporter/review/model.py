@@ -90,8 +90,9 @@ class Review:
     def rest(self) -> list[ClientAttempts]:
         """The clients of the current item that no list covers after the changes."""
         item = self.current
-        if item is None or any(change.act == "ignore" for change in self.changes):
+        if item is None:
             return []
+        # An ignored domain means what it would mean on the whitelist: itself, and all names under it.
         gone = {one for change in self.changes for one in covered(change.entry, item.clients)}
         return [one for one in item.clients if one not in gone]
 

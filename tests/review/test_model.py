@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from postgrey_exporter.advice import Advice
 from postgrey_exporter.decision import Client
-from postgrey_exporter.listedit import Edit
+from postgrey_exporter.entry import whitelist_entry
+from postgrey_exporter.listedit import Edit, checked_entry
 from postgrey_exporter.lists import Lists, read_ignore, read_whitelist
 from postgrey_exporter.messages import Delays, Evidence
 from postgrey_exporter.review import ClientAttempts, Decision, Item, Reach, Review, items, reach, text, uncovered
+from postgrey_exporter.review.model import covered
 from postgrey_exporter.standing import DomainStanding
 
 if TYPE_CHECKING:
@@ -232,3 +234,21 @@ def test_many_domains_are_named_in_part() -> None:
     names = [f"{letter}.example" for letter in "abcdefg"]
     assert text.named(["example.com", "unknown"]) == "example.com, clients without a name"
     assert text.named(names) == "a.example, b.example, c.example, d.example, e.example and 2 more domains"
+
+
+LABEL = st.sampled_from(["mx", "a-1", "x_1", "pool", "o2", "mail", "7"])
+HOSTS = st.lists(LABEL, max_size=3).map(lambda labels: ".".join([*labels, "example.co.uk"]))
+
+
+@given(st.sets(HOSTS, min_size=1, max_size=6), st.sets(HOSTS, max_size=4))
+def test_what_is_proposed_is_taken_and_covers_just_what_it_should(wanted: set[str], unwanted: set[str]) -> None:
+    entry = whitelist_entry(wanted, unwanted - wanted)
+    if entry is None:
+        return
+    assert checked_entry("whitelist", entry).text == entry
+    clients = [ClientAttempts(Client(name, "192.0.2.1"), 1) for name in sorted(wanted | unwanted)]
+    clients += [ClientAttempts(Client(f"evil{name}", "192.0.2.1"), 1) for name in sorted(wanted) if name[0] == "e"]
+    names = {one.client.name for one in covered(entry, clients)}
+    assert wanted <= names
+    assert not names & (unwanted - wanted)
+    assert not {name for name in names if name.startswith("evil")}

@@ -149,14 +149,16 @@ def test_ctrl_c_leaves_the_line_then_the_review(folder: Path) -> None:
     assert (folder / "whitelist").read_text() == ""
 
 
-@pytest.mark.parametrize("key", ["Up", "Enter", "x", "F1"])
+@pytest.mark.parametrize("key", ["Down", "Enter", "x", "F1"])
 def test_other_keys_do_nothing(folder: Path, key: str) -> None:
     with Terminal(command(folder)) as terminal:
         terminal.expect(KEYS)
         terminal.press(key)
         terminal.expect(KEYS)
         terminal.press("q")
-        assert "3 left undecided" in terminal.expect("EXIT=0")
+        ending = terminal.expect("EXIT=0")
+    assert "3 left undecided" in ending
+    assert "This is the first domain." not in ending
     assert (folder / "ignore").read_text() == ""
 
 
