@@ -54,9 +54,7 @@ def read_client(line: str) -> Client:
 def client(name: str, address: str = "") -> Client:
     """Return a client by its name and address. Raises `NoClientError` when the address is none."""
     if address and read_address(address) is None:
-        raise NoClientError(
-            f"{_printable(address)!r} is no IP address: write the client's name first, then its address"
-        )
+        raise NoClientError(f"{_printable(address)!r} is no IP address: the name comes first, then it")
     return Client(name, address)
 
 

@@ -217,7 +217,7 @@ class FileSource:
         before = part.offset
         for block in part.follow(tail):
             yield Batch(block, dated)
-        if part.state is State.LIVE:
+        if part.state is State.LIVE or part.tail is None:
             return
         if part.offset > before:
             part.state = State.ROTATED

@@ -176,6 +176,24 @@ class Part:
         self.tail = tail
         return True
 
+    def check_open_file(self) -> bool:
+        """Let go of the open file if it has not what was read any more; learn its beginning while that grows.
+
+        Returns whether a file is open.
+        """
+        if self.tail is None:
+            return False
+        try:
+            head = self.tail.head() if self.head_size < HEAD_SIZE else None
+        except OSError:
+            head = None
+        if not self.tail.intact():
+            self.close()
+            return False
+        if head is not None:
+            self._set_head(head)
+        return True
+
     def close(self) -> None:
         """Let go of the open file."""
         if self.tail is not None:
@@ -189,11 +207,8 @@ class Part:
         for block in tail:
             self._advance(tail)
             yield block
-        head = tail.head() if self.head_size < HEAD_SIZE else None
-        if tail.intact():
+        if self.check_open_file():
             self.size = max(self.size, there)
-            if head is not None:
-                self._set_head(head)
 
     def finish(self, tail: LogTail) -> Iterator[bytes]:
         """Yield the unfinished last line, as one that stays unfinished. Raises `OSError`."""

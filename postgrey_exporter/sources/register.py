@@ -77,7 +77,7 @@ class Register:
     def match(self, look: Look, folder: Folder, now: float) -> Matching:
         """Find the file of each part, as far as can be told by content; decide nothing yet."""
         files = [*([look.log] if look.log else []), *look.rotated]
-        free = self._place(files, now)
+        free = self._place(files, look.log, now)
         live = self.live
         if live is not None and live.place is None and live.tail is None:
             free = _without_short_copy(live, free, now)
@@ -120,19 +120,19 @@ class Register:
             self._name,
         )
 
-    def _place(self, files: list[LogFile], now: float) -> list[LogFile]:
+    def _place(self, files: list[LogFile], log: LogFile | None, now: float) -> list[LogFile]:
         """Find each part's file; return the files that are no part's."""
         for part in self.parts:
             part.place = None
-            if part.tail is not None and not part.tail.intact():
-                part.close()
+            part.check_open_file()
         free = {file.full_stamp: file for file in files}
         for part, tail in [(part, part.tail) for part in self.parts if part.tail is not None]:
             file = next((file for file in files if tail.is_open(file.stat)), None)
             if file is not None and file.full_stamp in free:
                 part.put(free.pop(file.full_stamp), now)
         for part, file in self._fitting(free.values()):
-            if part.place is None and file.full_stamp in free:
+            elsewhere = part.tail is not None and file is log
+            if part.place is None and file.full_stamp in free and not elsewhere:
                 part.put(free.pop(file.full_stamp), now)
         return list(free.values())
 

@@ -50,6 +50,28 @@ def test_a_line_begun_before_the_rename_is_finished_after_it(log: Log, reader: R
     assert reader.read() == []
 
 
+def test_one_byte_of_a_line_does_not_make_a_file_known(log: Log, reader: Reader, meanwhile: Meanwhile) -> None:
+    log.write(3)
+    log.rename(".5")
+    log.append(b"2")
+    reader.read()
+    old = log.rename()
+    log.append(b"026-03-01T10:00:00 mx a line\n", to=old)
+    log.written.append(b"2026-03-01T10:00:00 mx a line")
+    log.write(3, to=old)
+    log.compress(old, to=log.named(".2.gz"))
+    log.rename()
+    log.write(12)
+    meanwhile()
+    reader.read()
+    assert counted_once(log, reader)
+    log.write(1)
+    reader.read()
+    reader.restart()
+    reader.read()
+    assert counted_once(log, reader)
+
+
 def test_a_line_that_is_never_finished_is_counted_once_when_the_log_goes_on(
     log: Log, reader: Reader, meanwhile: Meanwhile
 ) -> None:
