@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT: Final = Path(postgrey_exporter.__file__).parent
-FACES: Final = ("cli", "web", "metrics", "nagios", "report", "explain")
+FACES: Final = ("cli", "web", "metrics", "nagios", "report", "review", "explain")
 # The service hands what it knows to the metrics; the command line and the sample are programs.
 MAY_IMPORT_FACES: Final = ("service", "__main__", *FACES)
 PROGRAMS: Final = ("cli", "sample")

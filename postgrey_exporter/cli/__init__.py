@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "collect": "Read what is new, once, and print the metrics.",
     "report": "Show who is greylisted, most first.",
     "check": "Warn about unreviewed senders, as a Nagios or Icinga plugin.",
+    "review": "Walk through the domains that need a decision.",
     "whitelist": "Add entries to postgrey's client whitelist.",
     "ignore": "Note sender domains that stay greylisted.",
     "explain": "Tell which entry of which list covers a client.",

@@ -21,9 +21,10 @@ from postgrey_exporter.standing import Standings, standings
 from postgrey_exporter.window import HOUR, hour_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import tzinfo
 
+    from postgrey_exporter.decision import Client
     from postgrey_exporter.lists import ListFiles
     from postgrey_exporter.tally import Tally
     from postgrey_exporter.window import Window
@@ -60,6 +61,8 @@ class Gathered:
     """Lines of postgrey's, decisions or not; 0 means that the log is not the one."""
     newest: float | None
     """When the newest log was written to, or the state last had news; seconds since the epoch."""
+    clients: Callable[[], Iterable[tuple[Client, int, int]]]
+    """Yields each client with how often it was greylisted as new and as an early retry."""
 
 
 def period_of(settings: GatheringSettings, now: float) -> Period:
@@ -129,6 +132,7 @@ def _gathered(reading: Reading, period: Period, lists: ListFiles, now: float) ->
         problems=tuple(reading.problems),
         postgrey_lines=sum(tally.lines[outcome] for outcome in (DECISION, NO_DECISION, MALFORMED)),
         newest=reading.newest,
+        clients=tally.by_client,
     )
 
 
@@ -162,6 +166,17 @@ def _from_state(settings: GatheringSettings, period: Period, lists: ListFiles, n
             problems=(),
             postgrey_lines=reader.postgrey_lines(),
             newest=reader.looked_at(),
+            clients=lambda: _clients_of_state(path, first_hour, last_hour),
         )
+    finally:
+        reader.close()
+
+
+def _clients_of_state(path: Path, first_hour: int, last_hour: int | None) -> Iterator[tuple[Client, int, int]]:
+    from postgrey_exporter.snapshot import StateReader  # noqa: PLC0415 - not needed to read logs
+
+    reader = StateReader(path)
+    try:
+        yield from reader.clients(first_hour, last_hour)
     finally:
         reader.close()

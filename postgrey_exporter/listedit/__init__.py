@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from postgrey_exporter.listedit.editor import Edit, ListEditor, NewEntry
 from postgrey_exporter.listedit.entries import EntryError, checked_entry
-from postgrey_exporter.listedit.listfile import ListChangedError, ListEditError, ListPermissionError
+from postgrey_exporter.listedit.listfile import ListChangedError, ListEditError, ListPermissionError, may_edit
 
 __all__ = [
     "Edit",
@@ -19,4 +19,5 @@ __all__ = [
     "ListPermissionError",
     "NewEntry",
     "checked_entry",
+    "may_edit",
 ]
