@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Final
 from zlib import crc32
 
 IPV4_PREFIX: Final = 24
 IPV6_PREFIX: Final = 64
 """postgrey's defaults for ``--ipv4cidr`` and ``--ipv6cidr``: clients inside one network share their triplets."""
+_IPV6_NETWORK_SIZE: Final = IPV6_PREFIX // 8
 
 
 def normalise(text: str) -> str:
@@ -19,7 +21,16 @@ def normalise(text: str) -> str:
 
     Raises `ValueError` when it is no address.
     """
-    address: IPv4Address | IPv6Address = ip_address(text.partition("/")[0].partition("%")[0])
+    bare = text.partition("/")[0].partition("%")[0]
+    try:
+        # The system's functions take a tenth of the time of ipaddress.
+        spelled = inet_ntop(family := AF_INET6 if ":" in bare else AF_INET, inet_pton(family, bare))
+    except (OSError, ValueError):
+        spelled = ""
+    if spelled and ("." in spelled) != (":" in spelled):
+        return spelled
+    # No address at all, or one of the IPv6 addresses that hold an IPv4 address and are written in various ways.
+    address: IPv4Address | IPv6Address = ip_address(bare)
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return str(address)
@@ -39,4 +50,4 @@ def network_of(address: str) -> str:
         return ""
     if ":" not in address:
         return address[: address.rindex(".")] + ".0/24"
-    return str(ip_network((address, IPV6_PREFIX), strict=False))
+    return inet_ntop(AF_INET6, inet_pton(AF_INET6, address)[:_IPV6_NETWORK_SIZE].ljust(16, b"\0")) + f"/{IPV6_PREFIX}"

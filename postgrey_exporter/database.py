@@ -133,11 +133,11 @@ def _unwritable(path: Path, error: OSError) -> StateError:
 
 
 def _open_checked(path: Path) -> sqlite3.Connection:
-    if not path.exists():
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        except OSError as error:
-            raise _unwritable(path, error) from error
+    try:
+        # SQLite would fall back to reading alone, and fail at the first commit.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise _unwritable(path, error) from error
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         checked_version(db, str(path))

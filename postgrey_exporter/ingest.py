@@ -1,14 +1,13 @@
 """Sources, parser, lists and store, joined: one step reads on and commits what was read.
 
-An error of the state leaves everything at the last commit: the sources go back to their committed positions, and the
-next step tries again.
+An error leaves everything at the last commit: before the next step the sources go back to their committed positions,
+whatever the error was, for what they had handed out by then is not counted.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.database import StateError
 from postgrey_exporter.store import IGNORED, UNCOVERED, WHITELISTED, Store
 from postgrey_exporter.tally import Tally
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from postgrey_exporter.parser import Parser
     from postgrey_exporter.sources import Source, SourceStatus
 
-COMMIT_CELLS: Final = 20_000
+COMMIT_CELLS: Final = 8_000
 """Counts kept in memory before they are committed: bounds memory, whatever the log holds."""
 COMMIT_BYTES: Final = 64 << 20
 """Bytes read before they are committed: bounds what is read again after a crash."""
@@ -37,6 +36,7 @@ class Ingest:
         self.sources = sources
         self.statuses: dict[str, SourceStatus] = {}
         """How each source is doing, as of the last reading."""
+        self._unfinished = False
         self._resume()
 
     def advance(self, now: float, pause: Callable[[], None] = lambda: None, *, asked: bool = True) -> None:
@@ -47,17 +47,17 @@ class Ingest:
 
         Raises `StateError` when the state could not be read or written. Nothing is lost by that.
         """
-        try:
-            self.lists.refresh(now)
-            self.store.prune(now)
-            self.store.judge(self._verdict, self.lists.fingerprint)
-            for source in self.sources:
-                if asked or not self._rests(source, now):
-                    self._read(source, now, pause)
-            self.store.note_look(now)
-        except StateError:
+        if self._unfinished:
             self._resume()
-            raise
+        self._unfinished = True
+        self.lists.refresh(now)
+        self.store.prune(now)
+        self.store.judge(self._verdict, self.lists.fingerprint)
+        for source in self.sources:
+            if asked or not self._rests(source, now):
+                self._read(source, now, pause)
+        self.store.note_look(now)
+        self._unfinished = False
 
     def close(self) -> None:
         """Let go of the sources' files."""
@@ -106,4 +106,7 @@ class Ingest:
         return status is not None and now < status.rest_until
 
     def _note_status(self, source: Source) -> None:
-        self.statuses = {**self.statuses, source.name: source.status()}
+        """Note it, and forget that of a source that is not read any more."""
+        names = {other.name for other in self.sources}
+        kept = {name: status for name, status in self.statuses.items() if name in names}
+        self.statuses = {**kept, source.name: source.status()}

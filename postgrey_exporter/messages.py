@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from statistics import median
+from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ KEY_SIZE: Final = 32
 
 _BATV_TAG: Final = re.compile(rb"[0-9a-z]{10}")
 _BATV_PARTS: Final = 3
-_EXTENSION: Final = re.compile(rb"\+.*", re.DOTALL)
+_NUMBER_OF_64_BITS: Final = Struct(">q")
 _NUMBER: Final = re.compile(rb"\b[0-9]+\b")
 
 
@@ -101,7 +103,16 @@ def message_key(secret: bytes, sender: bytes, recipient: bytes) -> int:
     The sender is substituted and both are lower-cased, as postgrey does for its own key (smtpd_access_policy).
     """
     text = (canonical_sender(sender) + b"\0" + recipient).lower()
-    return int.from_bytes(blake2b(text, digest_size=8, key=secret).digest(), "big", signed=True)
+    hashed = _keyed(secret).copy()
+    hashed.update(text)
+    key: int
+    (key,) = _NUMBER_OF_64_BITS.unpack(hashed.digest())
+    return key
+
+
+@lru_cache(maxsize=1)
+def _keyed(secret: bytes) -> blake2b:
+    return blake2b(digest_size=_NUMBER_OF_64_BITS.size, key=secret)
 
 
 def canonical_sender(sender: bytes) -> bytes:
@@ -118,7 +129,7 @@ def canonical_sender(sender: bytes) -> bytes:
         if len(parts) == _BATV_PARTS:
             one_is_tag, two_is_tag = (_BATV_TAG.match(part) is not None for part in parts[1:])
             user = parts[1] if two_is_tag and not one_is_tag else parts[2]
-    user = _NUMBER.sub(b"#", _EXTENSION.sub(b"", user))
+    user = _NUMBER.sub(b"#", user.partition(b"+")[0])
     return user + at + domain
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Final
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from postgrey_exporter.sources.archive import (
     LogFileError,
@@ -16,15 +17,17 @@ from postgrey_exporter.sources.archive import (
     reading_errors,
     unpacked,
 )
+from postgrey_exporter.sources.journal_text import form_of, journal_lines
 from postgrey_exporter.sources.lines import whole_lines
 from postgrey_exporter.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from postgrey_exporter.parser import Parser
+    from postgrey_exporter.sources import Source
 
+STANDARD_INPUT: Final = Path("standard input")
 _LOOK: Final = 4096
 
 
@@ -77,15 +80,41 @@ class LogReader:
             except LogFileError as error:
                 self.reading.problems.append(str(error))
 
-    def read_stream(self, stream: IO[bytes], now: float) -> None:
-        """Read a stream that can't be sought, such as standard input; ``now`` dates lines without a full date."""
-        buffered = io.BufferedReader(stream) if isinstance(stream, io.RawIOBase) else stream
-        head = buffered.peek(_LOOK) if isinstance(buffered, io.BufferedReader) else b""
+    def read_stream(self, stream: IO[bytes], now: float, tag: str) -> None:
+        """Read a stream that can't be sought, such as standard input: a log, or what journalctl prints.
+
+        ``now`` dates lines without a full date; ``tag`` is what postgrey's journal entries become lines of.
+        """
+        buffered = (
+            stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
+        )
         try:
+            with reading_errors(STANDARD_INPUT):
+                head = buffered.peek(_LOOK)
+                form = form_of(head)
+                self.reading.logs += 1
+                blocks = (
+                    journal_lines(buffered, form, tag) if form else whole_lines(decompressed(buffered, kind_of(head)))
+                )
+                self._add(blocks, now, lambda lines: self._progress(len(lines)))
+        except LogFileError as error:
+            self.reading.problems.append(str(error))
+
+    def read_source(self, source: Source, now: float) -> None:
+        """Read what a source has: a log with its rotated files, or the journal."""
+        try:
+            source.resume(None)
+            for batch in source.batches(now):
+                self._add([batch.lines], batch.seen_at, lambda lines: self._progress(len(lines)))
+            status = source.status()
+        finally:
+            source.close()
+        self.reading.problems.extend(status.unreadable)
+        if status.error is not None:
+            self.reading.problems.append(status.error)
+        else:
             self.reading.logs += 1
-            self._add(decompressed(buffered, kind_of(head)), now, lambda lines: self._progress(len(lines)))
-        except (LogFileError, OSError, EOFError, ValueError) as error:
-            self.reading.problems.append(f"standard input: {error}")
+        self.reading.newest = self.reading.tally.last_event
 
     def _read_file(self, path: Path, raw: IO[bytes]) -> None:
         about = os.fstat(raw.fileno())
@@ -105,11 +134,11 @@ class LogReader:
             raise LogFileError(f"{path}: is a binary file; name a log file")
         self.reading.logs += 1
         self.reading.newest = max(self.reading.newest or 0.0, about.st_mtime)
-        self._add(stream, about.st_mtime, tell)
+        self._add(whole_lines(stream), about.st_mtime, tell)
         if raw.tell() < about.st_size:
             raise LogFileError(f"{path}: shrank while it was read; read it again")
 
-    def _add(self, stream: IO[bytes], seen_at: float, tell: Callable[[bytes], None]) -> None:
-        for lines in whole_lines(stream):
+    def _add(self, blocks: Iterable[bytes], seen_at: float, tell: Callable[[bytes], None]) -> None:
+        for lines in blocks:
             self.reading.tally.add(self._parser.parse(lines, seen_at))
             tell(lines)

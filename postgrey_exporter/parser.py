@@ -13,25 +13,13 @@ from dataclasses import dataclass, field
 from math import isnan
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter import addresses
-from postgrey_exporter.decision import (
-    CLIENT_AWL,
-    CLIENT_WHITELIST,
-    EARLY_RETRY,
-    GREYLIST,
-    NEW,
-    OTHER_REASON,
-    PASS,
-    RECIPIENT_WHITELIST,
-    TRIPLET_FOUND,
-    Client,
-    Decision,
-)
-from postgrey_exporter.messages import KEY_SIZE, message_key
+from postgrey_exporter.decision import PASS, TRIPLET_FOUND, Client, Decision
+from postgrey_exporter.fields import Memo, client_of, message_of, name_of, verdict_of
+from postgrey_exporter.messages import KEY_SIZE
 from postgrey_exporter.syslog import HeaderReader
+from postgrey_exporter.usual import UsualLines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import tzinfo
 
 DEFAULT_TAG: Final = "postgrey"
@@ -43,10 +31,9 @@ MALFORMED: Final = "malformed"
 OUTCOMES: Final = (DECISION, NO_DECISION, FOREIGN, MALFORMED)
 """What a line can be: a decision; postgrey's, but none; another program's; postgrey's and not understood."""
 
-_UNKNOWN_NAME: Final = "unknown"
+_SAMPLE_SIZE: Final = 1 << 16
+_CROWDED: Final = 4
 _MOST_REPEATS_DIGITS: Final = 5
-_MOST_CLIENTS_REMEMBERED: Final = 20_000
-_MOST_MESSAGES_REMEMBERED: Final = 20_000
 _FIELD: Final = rb"(?:delay|client_name|client_address|sender|recipient)="
 
 # Source of the field order: mylog_action in postgrey 1.37; an empty field is left out. A reason of a patched
@@ -63,14 +50,6 @@ _CLAIMS_DECISION: Final = re.compile(rb"(?:[0-9A-Za-z]+: )?action=")
 _BEFORE_1_28: Final = re.compile(rb"delayed ([0-9]{1,10}) seconds: client=([^,\s]*)((?:, [^\n]*)?)")
 # rsyslog's $RepeatedMsgReduction, the default on Ubuntu.
 _REPEATED: Final = re.compile(rb"message repeated ([0-9]+) times: \[ ([^\n]*)\][ \r]*")
-
-_EARLY_RETRY: Final = re.compile(rb"early-retry \([0-9]+s missing\)")
-_PASS_REASONS: Final = {
-    b"triplet found": TRIPLET_FOUND,
-    b"client whitelist": CLIENT_WHITELIST,
-    b"recipient whitelist": RECIPIENT_WHITELIST,
-    b"client AWL": CLIENT_AWL,
-}
 
 
 @dataclass(slots=True)
@@ -92,12 +71,15 @@ class Parser:
         ``secret`` is what senders and recipients are hashed with; without one the hashes hold for this parser only.
         """
         self._secret = secrets.token_bytes(KEY_SIZE) if secret is None else secret
-        self._message_keys: dict[bytes, int] = {}
-        self._tag = re.compile(
-            rb" " + re.escape(tag.encode()) + rb"(?:\[[0-9]+\])?: (?:\[ID [0-9]+ [a-z0-9]+\.[a-z]+\] )?"
-        )
+        self._tag_text = b" " + tag.encode()
+        tag_pattern = re.escape(self._tag_text) + rb"(?:\[[0-9]+\])?: (?:\[ID [0-9]+ [a-z0-9]+\.[a-z]+\] )?"
+        self._tag = re.compile(tag_pattern)
         self._headers = HeaderReader(zone)
-        self._clients: dict[tuple[bytes | None, bytes | None], Client | None] = {}
+        self._usual = UsualLines(tag_pattern, self._headers, self._secret)
+        self._clients: Memo[tuple[bytes | None, bytes | None], Client | None] = Memo(lambda key: client_of(*key))
+        self._messages: Memo[bytes, int] = Memo(
+            lambda text: message_of(self._secret, text, b", sender=", b", recipient=")
+        )
 
     def parse(self, lines: bytes, seen_at: float) -> Parsed:
         """Parse whole lines, the last one with or without its newline.
@@ -107,58 +89,83 @@ class Parser:
         """
         parsed = Parsed()
         ours = 0
-        for moment, start, end in self._messages(lines, seen_at):
-            ours += 1
-            if isnan(moment):
-                parsed.malformed += 1
-                continue
-            self._read_message(lines, start, end, moment, parsed)
+        for line in self._candidates(lines):
+            decision = self._usual.decision(line, seen_at)
+            if decision is not None:
+                parsed.decisions.append(decision)
+                ours += 1
+            else:
+                ours += self._read_line(line, seen_at, parsed)
         total = lines.count(b"\n") + (bool(lines) and not lines.endswith(b"\n"))
         parsed.foreign = total - ours
         return parsed
 
-    def _messages(self, lines: bytes, seen_at: float) -> Iterator[tuple[float, int, int]]:
-        """Yield the moment and the bounds of each message that is postgrey's."""
-        done = 0
-        for tag in self._tag.finditer(lines):
-            at = tag.start()
-            if at < done:
-                continue
-            moment = self._headers.moment(lines, lines.rfind(b"\n", 0, at) + 1, at, seen_at)
-            if moment is None:
-                continue
-            done = _line_end(lines, tag.end())
-            yield moment, tag.end(), done
-        for start in _headerless(lines):
-            yield seen_at, start, _line_end(lines, start)
+    def _candidates(self, lines: bytes) -> list[bytes]:
+        """Return the lines that may be postgrey's, without their ends, in their order.
 
-    def _read_message(self, lines: bytes, start: int, end: int, moment: float, parsed: Parsed) -> None:
-        message = _MESSAGE.fullmatch(lines, start, end)
+        Where they are few they are found by searching the block for the tag: several times faster than looking at
+        each line.
+        """
+        tag = self._tag_text
+        if lines.count(tag, 0, _SAMPLE_SIZE) * _CROWDED >= lines.count(b"\n", 0, _SAMPLE_SIZE):
+            return lines.split(b"\n")
+        tagged = []
+        at = lines.find(tag)
+        while at >= 0:
+            end = _line_end(lines, at)
+            tagged.append(lines[lines.rfind(b"\n", 0, at) + 1 : end])
+            at = lines.find(tag, end)
+        if lines.count(b"action=") == sum(line.count(b"action=") for line in tagged):
+            return tagged
+        # Some of the other lines may be postgrey's without a header.
+        return [line for line in lines.split(b"\n") if tag in line or b"action=" in line]
+
+    def _read_line(self, line: bytes, seen_at: float, parsed: Parsed) -> bool:
+        """Note what a line of any form is, and tell whether it is postgrey's."""
+        moment, start = self._header(line, seen_at)
+        if moment is None:
+            return False
+        if isnan(moment):
+            parsed.malformed += 1
+        else:
+            self._read_message(line, start, len(line), moment, parsed)
+        return True
+
+    def _header(self, line: bytes, seen_at: float) -> tuple[float | None, int]:
+        """Return the moment of a line that is postgrey's, and where its message begins."""
+        for tag in self._tag.finditer(line):
+            moment = self._headers.moment(line, 0, tag.start(), seen_at)
+            if moment is not None:
+                return moment, tag.end()
+        return (seen_at if _CLAIMS_DECISION.match(line) else None), 0
+
+    def _read_message(self, line: bytes, start: int, end: int, moment: float, parsed: Parsed) -> None:
+        message = _MESSAGE.fullmatch(line, start, end)
         if message is not None:
             decision = self._decision(moment, *message.groups())
             if decision is None:
                 parsed.malformed += 1
             else:
                 parsed.decisions.append(decision)
-        elif _CLAIMS_DECISION.match(lines, start, end):
+        elif _CLAIMS_DECISION.match(line, start, end):
             parsed.malformed += 1
-        elif repeated := _REPEATED.fullmatch(lines, start, end):
+        elif repeated := _REPEATED.fullmatch(line, start, end):
             self._read_repeated(repeated, moment, parsed)
-        elif old := _BEFORE_1_28.fullmatch(lines, start, end):
+        elif old := _BEFORE_1_28.fullmatch(line, start, end):
             client = self._old_client(old[2])
-            key = self._message_key(old[3], b", from=", b", to=")
+            key = message_of(self._secret, old[3], b", from=", b", to=")
             parsed.decisions.append(Decision(moment, PASS, TRIPLET_FOUND, client, int(old[1]), key))
         else:
             parsed.no_decision += 1
 
     def _read_repeated(self, repeated: re.Match[bytes], moment: float, parsed: Parsed) -> None:
         times = int(repeated[1]) if len(repeated[1]) <= _MOST_REPEATS_DIGITS else 0
-        lines, (start, end) = repeated.string, repeated.span(2)
-        if not times or _REPEATED.fullmatch(lines, start, end):
+        line, (start, end) = repeated.string, repeated.span(2)
+        if not times or _REPEATED.fullmatch(line, start, end):
             parsed.malformed += 1
             return
         once = Parsed()
-        self._read_message(lines, start, end, moment, once)
+        self._read_message(line, start, end, moment, once)
         parsed.decisions.extend(once.decisions * times)
         parsed.malformed += once.malformed
         parsed.no_decision += once.no_decision
@@ -173,73 +180,18 @@ class Parser:
         address: bytes | None,
         sender_recipient: bytes,
     ) -> Decision | None:
-        client = self._client(name, address)
-        if client is None:
+        client = self._clients[name, address]
+        verdict = verdict_of(action, reason)
+        if client is None or verdict is None:
             return None
-        key = self._message_key(sender_recipient, b", sender=", b", recipient=")
         seconds = None if delay is None else int(delay)
-        reason = (reason or b"").rstrip()
-        if action == b"pass":
-            return Decision(moment, PASS, _PASS_REASONS.get(reason, OTHER_REASON), client, seconds, key)
-        if reason == b"new":
-            return Decision(moment, GREYLIST, NEW, client, seconds, key)
-        if _EARLY_RETRY.fullmatch(reason):
-            return Decision(moment, GREYLIST, EARLY_RETRY, client, seconds, key)
-        return None
-
-    def _client(self, name: bytes | None, address: bytes | None) -> Client | None:
-        key = (name, address)
-        try:
-            return self._clients[key]
-        except KeyError:
-            if len(self._clients) >= _MOST_CLIENTS_REMEMBERED:
-                self._clients.clear()
-        try:
-            spelled = addresses.normalise(address.decode("ascii")) if address else ""
-        except ValueError:
-            client = None
-        else:
-            client = Client(_name(name), spelled)
-        self._clients[key] = client
-        return client
-
-    def _message_key(self, text: bytes, sender: bytes, recipient: bytes) -> int:
-        """Return the key of the message whose addresses stand in ``text`` behind the two field names."""
-        try:
-            return self._message_keys[text]
-        except KeyError:
-            if len(self._message_keys) >= _MOST_MESSAGES_REMEMBERED:
-                self._message_keys.clear()
-        # A sender may contain the recipient's field name: the last one is the recipient's own.
-        before, _, to = text.rstrip(b" \r").rpartition(recipient)
-        key = self._message_keys[text] = message_key(self._secret, before.removeprefix(sender), to)
-        return key
+        return Decision(moment, *verdict, client, seconds, self._messages[sender_recipient])
 
     def _old_client(self, text: bytes) -> Client:
         """Read ``client=`` of postgrey before 1.28, which is a name where there was one, else an address."""
-        return self._client(None, text) or Client(_name(text), "")
-
-
-def _name(raw: bytes | None) -> str:
-    return raw.decode("ascii", "replace").lower().rstrip(".") if raw else _UNKNOWN_NAME
+        return self._clients[None, text] or Client(name_of(text), "")
 
 
 def _line_end(lines: bytes, start: int) -> int:
     end = lines.find(b"\n", start)
     return len(lines) if end < 0 else end
-
-
-def _headerless(lines: bytes) -> Iterator[int]:
-    """Yield where lines start that begin with ``action=``, or with a queue id and then that."""
-    if lines.startswith(b"action="):
-        yield 0
-    at = lines.find(b"\naction=")
-    while at >= 0:
-        yield at + 1
-        at = lines.find(b"\naction=", at + 1)
-    at = lines.find(b": action=")
-    while at >= 0:
-        start = lines.rfind(b"\n", 0, at) + 1
-        if lines[start:at].isalnum():
-            yield start
-        at = lines.find(b": action=", at + 1)

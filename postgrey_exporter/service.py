@@ -17,16 +17,22 @@ from postgrey_exporter.standing import Standings, standings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from postgrey_exporter.ingest import Ingest
+    from postgrey_exporter.lists import ListFileStatus
     from postgrey_exporter.messages import Evidence
     from postgrey_exporter.snapshot import Snapshot, StateReader
     from postgrey_exporter.window import Window
+
+    _Reading = tuple[Snapshot, Mapping[str, tuple[Evidence, int]]]
 
 _log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 2.0
 """How often the sources are looked at when no scrape does."""
+MOST_WARNINGS_LOGGED: Final = 20
+"""How many warnings about one list file go to the log."""
 SCRAPE_PATIENCE_SECONDS: Final = 2.0
 """How long a scrape waits for a reading that is under way."""
 
@@ -48,9 +54,10 @@ class Service:
         self._reading = threading.Lock()
         self._stopping = threading.Event()
         self._caught_up = threading.Event()
-        self._state_error: str | None = None
-        self._last_snapshot: Snapshot | None = None
+        self._state_errors: dict[str, str] = {}
+        self._last_reading: _Reading | None = None
         self._source_errors: dict[str, str | None] = {}
+        self._lists_said: dict[tuple[str, Path], ListFileStatus] = {}
 
     @property
     def ready(self) -> bool:
@@ -75,8 +82,8 @@ class Service:
                 self._advance(asked=True)
             finally:
                 self._writing.release()
-        snapshot = self._snapshot()
-        return make_view(self._ingest, snapshot, self._evidence(snapshot), state_up=self._state_error is None)
+        snapshot, evidence = self._read()
+        return make_view(self._ingest, snapshot, evidence, state_up=not self._state_errors)
 
     def standings(self) -> Standings:
         """Return the standings of the window. Raises `StateError`."""
@@ -92,13 +99,9 @@ class Service:
         except StoppedError:
             return
         except StateError as error:
-            if str(error) != self._state_error:
-                _log.error("%s; trying again, nothing is lost as long as the log is there", error)
-            self._state_error = str(error)
+            self._note_state("written", error)
             return
-        if self._state_error is not None:
-            _log.info("the state can be written again")
-            self._state_error = None
+        self._note_state("written", None)
         self._say_what_changed()
         if not self._caught_up.is_set():
             self._caught_up.set()
@@ -108,8 +111,19 @@ class Service:
         if self._stopping.is_set():
             raise StoppedError
 
+    def _note_state(self, doing: str, error: StateError | None) -> None:
+        """Log an error of the state once when it begins, and once when it is over."""
+        before = self._state_errors.get(doing)
+        if error is not None:
+            if str(error) != before:
+                _log.error("%s; trying again, nothing is lost as long as the log is there", error)
+            self._state_errors[doing] = str(error)
+        elif before is not None:
+            _log.info("the state can be %s again", doing)
+            del self._state_errors[doing]
+
     def _say_what_changed(self) -> None:
-        """Log a source's trouble once when it begins, and once when it is over."""
+        """Log a source's trouble once when it begins and once when it is over, and a list when it changes."""
         for name, status in self._ingest.statuses.items():
             before = self._source_errors.get(name)
             self._source_errors[name] = status.error
@@ -117,9 +131,13 @@ class Service:
                 _log.warning("%s; waiting for it", status.error)
             elif status.error is None and before is not None:
                 _log.info("%s: can be read again", name)
+        for said in self._ingest.lists.statuses():
+            if said != self._lists_said.get((said.list, said.path)):
+                self._lists_said[said.list, said.path] = said
+                _say_what_list_says(said)
 
     def _say_what_was_found(self) -> None:
-        lines = self._snapshot().lines
+        lines = self._read()[0].lines
         for name, status in self._ingest.statuses.items():
             if not status.up:
                 continue
@@ -135,23 +153,30 @@ class Service:
                     read,
                 )
 
-    def _evidence(self, snapshot: Snapshot) -> Mapping[str, tuple[Evidence, int]]:
+    def _read(self) -> _Reading:
+        """Return what the state holds or, while it can't be read, what it held before."""
         with self._reading:
             try:
-                return self._reader.evidence(snapshot.unreviewed, self._clock())
+                snapshot = self._reader.snapshot()
+                self._last_reading = snapshot, self._reader.evidence(snapshot.unreviewed, self._clock())
             except StateError as error:
-                self._state_error = str(error)
-                return {}
-
-    def _snapshot(self) -> Snapshot:
-        with self._reading:
-            try:
-                self._last_snapshot = self._reader.snapshot()
-            except StateError as error:
-                if self._last_snapshot is None:
+                if self._last_reading is None:
                     raise
-                self._state_error = str(error)
-            return self._last_snapshot
+                self._note_state("read", error)
+            else:
+                self._note_state("read", None)
+            return self._last_reading
+
+
+def _say_what_list_says(status: ListFileStatus) -> None:
+    if status.error is not None:
+        _log.warning("%s; what it said last stays in force", status.error)
+        return
+    _log.info("%s: %d entries are in force (%s)", status.path, status.entries, status.list)
+    for warning in status.warnings[:MOST_WARNINGS_LOGGED]:
+        _log.warning("%s", warning)
+    if len(status.warnings) > MOST_WARNINGS_LOGGED:
+        _log.warning("%s: %d more lines like these", status.path, len(status.warnings) - MOST_WARNINGS_LOGGED)
 
 
 def make_view(

@@ -28,7 +28,8 @@ IGNORE_FILES: Final = (
 )
 
 _UNITS: Final = {"s": 1, "m": 60, "h": HOUR, "d": 24 * HOUR, "w": 7 * 24 * HOUR}
-_DURATION: Final = re.compile(r"(?:[0-9]+[smhdw])+")
+_DURATION: Final = re.compile(r"(?:[0-9]{1,12}[smhdw])+")
+_LONGEST_SECONDS: Final = 100 * 366 * 24 * HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,16 @@ class ListPaths:
     whitelist: tuple[Path, ...]
     ignore: tuple[Path, ...]
     optional: frozenset[Path]
+
+    @property
+    def edited_whitelist(self) -> Path:
+        """The file that new entries go to: the last, which is the ``.local`` one of the defaults."""
+        return self.whitelist[-1]
+
+    @property
+    def edited_ignore(self) -> Path:
+        """The same for the ignore file: the last that was named, or this program's own before the article's."""
+        return self.ignore[0] if self.ignore[0] in self.optional else self.ignore[-1]
 
 
 def list_paths(whitelist: Sequence[Path], ignore: Sequence[Path]) -> ListPaths:
@@ -71,7 +82,10 @@ def parse_duration(text: str) -> int:
     """
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text!r} is no duration; write it like 7d, 36h or 90m")
-    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([smhdw])", text))
+    seconds = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([smhdw])", text))
+    if seconds > _LONGEST_SECONDS:
+        raise ValueError(f"{text!r} is too long: more than a hundred years")
+    return seconds
 
 
 def parse_zone(name: str) -> ZoneInfo:
@@ -91,10 +105,8 @@ def parse_moment(text: str, now: float, zone: tzinfo | None) -> float:
         return now - parse_duration(text)
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+    except (ValueError, OverflowError) as error:  # the latter at the calendar's ends
         raise ValueError(
             f"{text!r} is no time; write it like 2026-06-30, 2026-06-30T14:00:00+02:00, or 7d for seven days ago"
         ) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    return moment.timestamp()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.database import open_readable, translated
 from postgrey_exporter.decision import Client
+from postgrey_exporter.domain_store import DEFAULT_MAX_DOMAINS, OTHER
 from postgrey_exporter.domains import UNKNOWN
 from postgrey_exporter.message_store import messages_by_domain, messages_of_domain
 from postgrey_exporter.messages import Evidence, Message, evidence
 from postgrey_exporter.parser import FOREIGN
-from postgrey_exporter.store import DEFAULT_MAX_DOMAINS, OTHER
 from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:

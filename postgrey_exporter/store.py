@@ -11,13 +11,13 @@ import json
 import secrets
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.addresses import network_number
 from postgrey_exporter.database import lock, open_writable, translated
 from postgrey_exporter.decision import Client
-from postgrey_exporter.domains import UNKNOWN, registrable_domain
+from postgrey_exporter.domain_store import DomainChange, keep_to_limit, merge_domains
+from postgrey_exporter.domains import registrable_domain
 from postgrey_exporter.message_store import merge_messages, prune_messages
 from postgrey_exporter.messages import KEY_SIZE
 from postgrey_exporter.window import HOUR
@@ -30,26 +30,9 @@ if TYPE_CHECKING:
     from postgrey_exporter.tally import Tally
     from postgrey_exporter.window import Window
 
-OTHER: Final = "other"
-"""The domain under which attempts are counted whose own domain has no label, see ``--max-domains``."""
-
-DEFAULT_MAX_DOMAINS: Final = 1000
-
 UNCOVERED: Final = 0
 WHITELISTED: Final = 1
 IGNORED: Final = 2
-
-
-@dataclass(slots=True)
-class _DomainChange:
-    """What a tally adds to one domain."""
-
-    new: int = 0
-    early_retry: int = 0
-    ineffective: int = 0
-    unreviewed: int = 0
-    last_hour: int = 0
-    clients: list[Client] = field(default_factory=list)
 
 
 LOOK_SECONDS: Final = 300.0
@@ -73,8 +56,8 @@ class Store:
         except BaseException:
             self._lock.close()
             raise
-        with self._transaction():
-            self._keep_to_label_limit()
+        with self._transaction() as db:
+            keep_to_limit(db, max_domains)
 
     def close(self) -> None:
         """Close the state; everything that was merged is on disk."""
@@ -91,6 +74,12 @@ class Store:
         with translated(self.path):
             row = self._db.execute("SELECT position FROM source WHERE name = ?", (source,)).fetchone()
         return None if row is None else json.loads(row[0])
+
+    def followed(self) -> dict[str, tuple[dict[str, Any], float | None]]:
+        """Return each source that was read: its position and the time of its latest decision."""
+        with translated(self.path):
+            rows = self._db.execute("SELECT name, position, last_event FROM source").fetchall()
+        return {name: (json.loads(position), last) for name, position, last in rows}
 
     def merge(
         self,
@@ -201,7 +190,7 @@ class Store:
                 raise
 
     def _merge_greylisted(self, tally: Tally, verdict: Callable[[Client], int], first_hour: int) -> None:
-        changes: defaultdict[str, _DomainChange] = defaultdict(_DomainChange)
+        changes: defaultdict[str, DomainChange] = defaultdict(DomainChange)
         verdicts: dict[Client, int] = {}
         for client, hours in tally.greylisted.items():
             change = changes[registrable_domain(client.name)]
@@ -216,8 +205,7 @@ class Store:
             if judged == WHITELISTED:
                 change.ineffective += tally.since_lists_changed[client]
         clients: list[tuple[str, str, int, int, int, int]] = []
-        for name in sorted(changes):
-            domain = self._add_to_domain(name, changes[name], first_hour)
+        for name, domain in merge_domains(self._db, changes, self.max_domains, first_hour).items():
             clients.extend(
                 (
                     client.name,
@@ -255,62 +243,6 @@ class Store:
             "SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry",
             sorted(rows),
         )
-
-    def _add_to_domain(self, name: str, change: _DomainChange, first_hour: int) -> int:
-        """Add to a domain and return its row's number; what has no label is counted under `OTHER`."""
-        db = self._db
-        row = db.execute("SELECT id, labelled FROM domain WHERE name = ?", (name,)).fetchone()
-        labelled = bool(row and row[1]) or self._take_label(name, first_hour)
-        number: int
-        (number,) = db.execute(
-            "INSERT INTO domain (name, labelled, unreviewed, last_hour) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET labelled = excluded.labelled, unreviewed = unreviewed + excluded.unreviewed, "
-            "last_hour = max(last_hour, excluded.last_hour) RETURNING id",
-            (name, labelled, change.unreviewed, change.last_hour),
-        ).fetchone()
-        db.execute(
-            "INSERT INTO domain (name, labelled, new, early_retry, ineffective, last_hour) VALUES (?, 1, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry, "
-            "ineffective = ineffective + excluded.ineffective, last_hour = max(last_hour, excluded.last_hour)",
-            (name if labelled else OTHER, change.new, change.early_retry, change.ineffective, change.last_hour),
-        )
-        return number
-
-    def _take_label(self, name: str, first_hour: int) -> bool:
-        """Give a domain a label of its own where there is one left, or a silent domain to take it from."""
-        if name == UNKNOWN or self._labels() < self.max_domains:
-            return True
-        silent = self._db.execute(
-            """
-            SELECT id FROM domain WHERE labelled AND last_hour < ? AND name NOT IN (?, ?)
-            ORDER BY last_hour LIMIT 1
-            """,
-            (first_hour, UNKNOWN, OTHER),
-        ).fetchone()
-        if silent is None:
-            return False
-        self._db.execute("DELETE FROM message WHERE domain = ?", silent)
-        self._db.execute("DELETE FROM domain WHERE id = ?", silent)
-        return True
-
-    def _labels(self) -> int:
-        count: int = self._db.execute(
-            "SELECT count(*) FROM domain WHERE labelled AND name NOT IN (?, ?)", (UNKNOWN, OTHER)
-        ).fetchone()[0]
-        return count
-
-    def _keep_to_label_limit(self) -> None:
-        """Take the labels of the longest silent domains where ``--max-domains`` was lowered."""
-        surplus = self._labels() - self.max_domains
-        if surplus > 0:
-            self._db.execute(
-                """
-                UPDATE domain SET labelled = 0, new = 0, early_retry = 0, ineffective = 0 WHERE id IN (
-                    SELECT id FROM domain WHERE labelled AND name NOT IN (?, ?) ORDER BY last_hour, name LIMIT ?
-                )
-                """,
-                (UNKNOWN, OTHER, surplus),
-            )
 
     @staticmethod
     def _judge_all(db: sqlite3.Connection, verdict: Callable[[Client], int]) -> None:

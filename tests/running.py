@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any, Final
 
-from parts import Daemon, free_port
+from parts import Daemon, free_port, require
 from parts.prometheus import answers
 from parts.waiting import LIMIT
 
@@ -133,6 +133,17 @@ def environment(**variables: str) -> dict[str, str]:
     """Return an environment that holds nothing of the tests' own but where programs and modules are found."""
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     return {"LC_ALL": "C.UTF-8", "TZ": "UTC"} | kept | variables
+
+
+def without_privileges() -> list[str]:
+    """Return what starts a program so that permissions hold for it, should the tests run as root.
+
+    The account stays the same: Python may lie where no other can reach it.
+    """
+    if os.geteuid() != 0:
+        return []
+    capabilities = "-dac_override,-dac_read_search"
+    return [require("setpriv", "util-linux"), f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"]
 
 
 def seconds(limit: float) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from running import environment
 
 from postgrey_exporter.domains import UNKNOWN, registrable_domain
 
@@ -89,11 +90,11 @@ print(registrable_domain("a.b.co.uk"))
 
 
 def test_no_file_is_written_and_no_network_asked(tmp_path: Path) -> None:
-    environment = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    folders = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
     done = subprocess.run(
         [sys.executable, "-c", GUARDED],
-        env=environment,
+        env=environment(**folders, PYTHONDONTWRITEBYTECODE="1"),
         cwd=tmp_path,
         capture_output=True,
         text=True,

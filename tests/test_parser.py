@@ -203,6 +203,7 @@ NEW_FROM: Final = "action=greylist, reason=new, client_name=mail.example.com, cl
         ),
         pytest.param(f"action=greylist, reason=new, {TRAILER}", greylisted("unknown", ""), id="no-client"),
         pytest.param("action=greylist, reason=new \r", greylisted("unknown", ""), id="no-field-at-all"),
+        pytest.param(f"{NEW_FROM}192.0.2.1 \r", greylisted(), id="address-last"),
         pytest.param(
             f"action=greylist, reason=new, client_name=MAIL.Example.COM., client_address=192.0.2.1, {TRAILER}",
             greylisted(),

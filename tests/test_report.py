@@ -252,7 +252,8 @@ def on_terminal(arguments: list[str], columns: int, environment: dict[str, str])
         os.close(theirs)
         reader.join()
     os.close(ours)
-    return b"".join(shown).decode().replace("\r\n", "\n")
+    without_progress = re.sub(r"\r[^\r\n]*\x1b\[K", "", b"".join(shown).decode())
+    return without_progress.replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
@@ -270,9 +271,10 @@ def test_the_table_fits_the_terminal(tmp_path: Path, columns: int) -> None:
 def test_colour_is_for_terminals_without_no_color(report: Any, tmp_path: Path) -> None:
     (tmp_path / "mail.log").write_text(article.log())
     arguments = [*COMMAND, "report", str(tmp_path / "mail.log")]
-    assert "\x1b[" in on_terminal(arguments, 80, {})
-    assert "\x1b[" not in on_terminal(arguments, 80, {"NO_COLOR": "1"})
-    assert "\x1b[" not in report(tmp_path / "mail.log").stdout
+    colour = re.compile(r"\x1b\[[0-9;]+m")
+    assert colour.search(on_terminal(arguments, 80, {}))
+    assert not colour.search(on_terminal(arguments, 80, {"NO_COLOR": "1"}))
+    assert "\x1b" not in report(tmp_path / "mail.log").stdout
 
 
 def test_head_ends_the_report_in_silence(tmp_path: Path) -> None:
@@ -305,6 +307,48 @@ def test_without_a_log_the_state_is_reported_also_while_its_writer_runs(report: 
         store.close()
     assert domains(answer.stdout) == {"example.com": 4}
     assert json.loads(answer.stdout)["decisions"]["greylist"]["new"] == 4
+
+
+JOURNAL_ENTRY = {
+    "__CURSOR": "s=1",
+    "__REALTIME_TIMESTAMP": "1795300000000000",
+    "_HOSTNAME": "mail",
+    "SYSLOG_IDENTIFIER": "postgrey",
+    "_PID": "5",
+    "_UID": "0",
+    "_SYSTEMD_UNIT": "postgrey.service",
+    "MESSAGE": ONE.partition("postgrey[5]: ")[2].rstrip(),
+}
+
+
+def test_what_journalctl_prints_is_a_log_too(report: Any) -> None:
+    as_json = "".join(json.dumps(JOURNAL_ENTRY) + "\n" for _ in range(3))
+    as_export = "".join(f"{name}={value}\n" for name, value in JOURNAL_ENTRY.items()) + "\n"
+    assert domains(report("-", "--format", "json", stdin=as_json.encode()).stdout) == {"example.com": 3}
+    assert domains(report("-", "--format", "json", stdin=as_export.encode() * 2).stdout) == {"example.com": 2}
+
+
+def test_a_source_is_read_with_its_rotated_files(tmp_path: Path) -> None:
+    from postgrey_exporter.oneoff import LogReader, Period  # noqa: PLC0415
+    from postgrey_exporter.parser import Parser  # noqa: PLC0415
+    from postgrey_exporter.sources.file import FileSource  # noqa: PLC0415
+
+    (tmp_path / "mail.log").write_text(ONE)
+    (tmp_path / "mail.log.1").write_text(EARLY * 2)
+    reader = LogReader(Parser(), Period())
+    reader.read_source(FileSource(tmp_path / "mail.log", 7 * 86400.0), (tmp_path / "mail.log").stat().st_mtime)
+    assert reader.reading.tally.lines["decision"] == 3
+    assert (reader.reading.logs, reader.reading.problems) == (1, [])
+
+
+def test_a_source_that_can_not_be_read_is_a_problem_with_its_reason(tmp_path: Path) -> None:
+    from postgrey_exporter.oneoff import LogReader, Period  # noqa: PLC0415
+    from postgrey_exporter.parser import Parser  # noqa: PLC0415
+    from postgrey_exporter.sources.file import FileSource  # noqa: PLC0415
+
+    reader = LogReader(Parser(), Period())
+    reader.read_source(FileSource(tmp_path / "mail.log", 7 * 86400.0), 0.0)
+    assert (reader.reading.logs, reader.reading.problems) == (0, [f"{tmp_path}/mail.log: no such file"])
 
 
 SAMPLE_NAMES = [

@@ -196,6 +196,16 @@ def test_a_covered_client_leaves_the_unreviewed_and_only_that_one(store: Store, 
     assert snapshot(path).unreviewed == {"example.com": 2}
 
 
+def test_a_covered_client_takes_nothing_with_it_when_its_attempts_leave_the_window(store: Store, path: Path) -> None:
+    store.merge(LOG, greylisted(POOL, POOL, hour=980), {}, whitelisting(POOL), NOW)
+    store.merge(LOG, greylisted(POOL_ELSEWHERE, hour=1000), {}, whitelisting(POOL), NOW)
+    assert snapshot(path).unreviewed == {"example.com": 1}
+
+    store.prune(1010 * HOUR)
+
+    assert snapshot(path).unreviewed == {"example.com": 1}
+
+
 def test_a_client_that_is_uncovered_again_comes_back(store: Store, path: Path) -> None:
     store.merge(LOG, greylisted(POOL, SERVER), {}, whitelisting(POOL, SERVER), NOW)
     assert snapshot(path).unreviewed == {}
@@ -267,6 +277,18 @@ def test_domains_beyond_the_limit_are_counted_as_other(path: Path) -> None:
         DomainCounter("unknown", 1, 0, 0),
     )
     assert (kept.labels, kept.folded) == (2, 2)
+
+
+def test_whatever_is_counted_of_a_domain_is_counted_as_other_without_a_label(path: Path) -> None:
+    tally = greylisted(SECOND)
+    tally.lists_changed = NOW - 1
+    tally.add(Parsed([Decision(NOW, GREYLIST, EARLY_RETRY, SECOND, None)] * 2))
+    with closing(opened(path, max_domains=1)) as store:
+        store.merge(LOG, greylisted(FIRST), {}, uncovered, NOW)
+        store.merge(LOG, tally, {}, whitelisting(SECOND), NOW)
+        store.merge(LOG, greylisted(THIRD, hour=0), {}, uncovered, NOW)
+
+    assert snapshot(path).domains == (DomainCounter("example.com", 1, 0, 0), DomainCounter("other", 2, 2, 2))
 
 
 def test_the_unreviewed_domains_are_judged_whether_they_have_a_label_or_not(path: Path) -> None:

@@ -136,6 +136,11 @@ def test_the_year_turns_in_the_zone_of_the_log() -> None:
     assert read("Dec 31 18:30:00 mx1", seen, NEW_YORK) == at(seen).timestamp()
 
 
+def test_what_lies_ahead_is_measured_in_the_zone_of_the_log() -> None:
+    assert read("Jul  2 07:30:00 mx1", "2024-07-01T12:00:00", NEW_YORK) == at("2024-07-02T11:30:00").timestamp()
+    assert read("Jul  2 09:30:00 mx1", "2024-07-01T12:00:00", NEW_YORK) == at("2023-07-02T13:30:00").timestamp()
+
+
 @pytest.mark.usefixtures("system_zone")
 @pytest.mark.parametrize(
     ("stamp", "expected"),

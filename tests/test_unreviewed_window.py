@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW, Client, Decision
+from postgrey_exporter.domain_store import OTHER
 from postgrey_exporter.domains import UNKNOWN, registrable_domain
 from postgrey_exporter.parser import Parsed
 from postgrey_exporter.snapshot import StateReader
-from postgrey_exporter.store import IGNORED, OTHER, UNCOVERED, WHITELISTED, Store
+from postgrey_exporter.store import IGNORED, UNCOVERED, WHITELISTED, Store
 from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import HOUR, Window
 
@@ -27,6 +28,7 @@ CLIENTS: Final = tuple(
         ("a.example.com", "192.0.2.1"),
         ("a.example.com", "192.0.2.2"),
         ("b.example.com", "198.51.100.1"),
+        ("c.example.com", "198.51.100.2"),
         ("mail.example.net", "203.0.113.1"),
         ("mail.example.org", "203.0.113.2"),
         ("mx.outlook.com", "198.18.0.1"),

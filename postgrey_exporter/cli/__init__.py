@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -17,7 +18,11 @@ _COMMANDS: Final = {
     "collect": "Read what is new, once, and print the metrics.",
     "report": "Show who is greylisted, most first.",
     "check": "Warn about unreviewed senders, as a Nagios or Icinga plugin.",
+    "review": "Walk through the domains that need a decision.",
+    "whitelist": "Add entries to postgrey's client whitelist.",
+    "ignore": "Note sender domains that stay greylisted.",
     "explain": "Tell which entry of which list covers a client.",
+    "doctor": "Tell what is wrong here, and the command that mends it.",
 }
 
 
@@ -34,17 +39,32 @@ class _Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a reader of standard output that has seen enough, like ``head``, ends it well."""
+        """Run the command; a reader of standard output that has seen enough, like ``head``, ends it well.
+
+        Raises `PostgreyExporterError` where standard output is a file on a full disk.
+        """
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
         except BrokenPipeError:
-            # What is still buffered has to go somewhere when the interpreter closes standard output.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             return 0
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            _drop_output()
+            raise PostgreyExporterError("standard output: can't be written: no space is left; make some") from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go somewhere when the interpreter closes standard output."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

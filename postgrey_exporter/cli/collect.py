@@ -20,7 +20,7 @@ from postgrey_exporter.service import make_view
 
 @click.command("collect")
 @options.reading_options
-@click.option("--output", type=click.Path(path_type=Path), help="File to replace, in one rename.  [default: print]")
+@click.option("--output", type=options.FILE, help="File to replace, in one rename.  [default: print]")
 def command(output: Path | None, **reading_options: Any) -> None:
     """Read what is new, once, and print the metrics in the text format.
 

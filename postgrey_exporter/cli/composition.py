@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import click
 
 from postgrey_exporter import logs
 from postgrey_exporter.ingest import Ingest
@@ -15,7 +14,10 @@ from postgrey_exporter.lists import ListFiles
 from postgrey_exporter.parser import Parser
 from postgrey_exporter.settings import default_state, list_paths
 from postgrey_exporter.snapshot import StateReader
+from postgrey_exporter.sources.detecting import DetectingSource
+from postgrey_exporter.sources.discover import Detector
 from postgrey_exporter.sources.file import FileSource
+from postgrey_exporter.sources.journal import JournalSource
 from postgrey_exporter.store import Store
 
 if TYPE_CHECKING:
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from postgrey_exporter.sources import Source
+    from postgrey_exporter.sources.detecting import Followed
+    from postgrey_exporter.sources.discover import Finding
     from postgrey_exporter.window import Window
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,10 @@ def reading(settings: ReadingSettings) -> Iterator[tuple[Ingest, StateReader]]:
     path = settings.state or default_state(os.environ)
     store = Store(path, window=settings.window, max_domains=settings.max_domains)
     try:
-        ingest = Ingest(store, named_sources(settings), _parser(settings, store), lists)
+        sources = named_sources(settings) or [
+            detecting_source(settings.syslog_tag, settings.timezone, settings.window, store.followed())
+        ]
+        ingest = Ingest(store, sources, _parser(settings, store), lists)
         reader = StateReader(path, max_domains=settings.max_domains)
         try:
             yield ingest, reader
@@ -70,17 +79,26 @@ def _parser(settings: ReadingSettings, store: Store) -> Parser:
 
 
 def named_sources(settings: ReadingSettings) -> list[Source]:
-    """Return the sources that the options name. Raises `click.UsageError` where none does."""
+    """Return the sources that the options name."""
     sources: list[Source] = [FileSource(log, settings.window.seconds) for log in distinct(settings.mail_logs)]
     if settings.journal or settings.journal_directory:
-        from postgrey_exporter.sources.journal import JournalSource  # noqa: PLC0415 - not for those who have a log
-
+        if sources:
+            _log.warning("a log and the journal are read; a line that is in both counts twice")
         sources.append(
             JournalSource(settings.window.seconds, tag=settings.syslog_tag, directory=settings.journal_directory)
         )
-    if not sources:
-        raise click.UsageError("name the log that postgrey writes to with --mail-log, or --journal")
     return sources
+
+
+def detecting_source(tag: str, zone: tzinfo | None, window: Window, followed: Followed) -> DetectingSource:
+    """Return the source that finds out where postgrey logs."""
+
+    def open_source(found: Finding) -> Source:
+        if found.path is None:
+            return JournalSource(window.seconds, tag=tag)
+        return FileSource(found.path, window.seconds)
+
+    return DetectingSource(Detector(tag, zone), open_source, followed, zone)
 
 
 def open_lists(whitelist_files: Sequence[Path], ignore_files: Sequence[Path]) -> ListFiles:
@@ -95,7 +113,7 @@ def distinct(paths: Sequence[Path]) -> list[Path]:
     kept: list[Path] = []
     for path in paths:
         absolute = path.absolute()
-        real = absolute.resolve()
+        real = os.path.realpath(absolute)  # pathlib's resolve() raises on a loop of links
         if real not in seen:
             seen.add(real)
             kept.append(absolute)

@@ -14,16 +14,17 @@ import click
 from postgrey_exporter.cli.composition import open_lists
 from postgrey_exporter.cli.progress import Progress
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.oneoff import LogReader, Period
+from postgrey_exporter.oneoff import LogReader, Period, Reading
 from postgrey_exporter.parser import DECISION, MALFORMED, NO_DECISION, Parser
 from postgrey_exporter.settings import default_state, parse_moment
 from postgrey_exporter.standing import Standings, standings
 from postgrey_exporter.window import HOUR, hour_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import tzinfo
 
+    from postgrey_exporter.decision import Client
     from postgrey_exporter.lists import ListFiles
     from postgrey_exporter.tally import Tally
     from postgrey_exporter.window import Window
@@ -60,6 +61,8 @@ class Gathered:
     """Lines of postgrey's, decisions or not; 0 means that the log is not the one."""
     newest: float | None
     """When the newest log was written to, or the state last had news; seconds since the epoch."""
+    clients: Callable[[], Iterable[tuple[Client, int, int]]]
+    """Yields each client with how often it was greylisted as new and as an early retry."""
 
 
 def period_of(settings: GatheringSettings, now: float) -> Period:
@@ -84,7 +87,9 @@ def gather(settings: GatheringSettings) -> Gathered:
     lists.refresh(now)
     if settings.logs:
         return _from_logs(settings, period, lists, now)
-    return _from_state(settings, period, lists, now)
+    if settings.state is not None or default_state(os.environ).exists():
+        return _from_state(settings, period, lists, now)
+    return _from_detected(settings, period, lists, now)
 
 
 def _from_logs(settings: GatheringSettings, period: Period, lists: ListFiles, now: float) -> Gathered:
@@ -94,10 +99,27 @@ def _from_logs(settings: GatheringSettings, period: Period, lists: ListFiles, no
     try:
         reader.read_files(files)
         if len(files) < len(settings.logs):
-            reader.read_stream(sys.stdin.buffer, now)
+            reader.read_stream(sys.stdin.buffer, now, settings.syslog_tag)
     finally:
         progress.close()
-    reading = reader.reading
+    return _gathered(reader.reading, period, lists, now)
+
+
+def _from_detected(settings: GatheringSettings, period: Period, lists: ListFiles, now: float) -> Gathered:
+    from postgrey_exporter.cli.composition import detecting_source  # noqa: PLC0415 - not needed to read logs
+
+    if period.since is None:
+        period = Period(settings.window.first_hour(now) * HOUR, period.until)
+    progress = Progress(None)
+    reader = LogReader(Parser(settings.syslog_tag, settings.timezone), period, progress)
+    try:
+        reader.read_source(detecting_source(settings.syslog_tag, settings.timezone, settings.window, {}), now)
+    finally:
+        progress.close()
+    return _gathered(reader.reading, period, lists, now)
+
+
+def _gathered(reading: Reading, period: Period, lists: ListFiles, now: float) -> Gathered:
     if not reading.logs:
         raise PostgreyExporterError("; ".join(reading.problems))
     tally = reading.tally
@@ -110,6 +132,7 @@ def _from_logs(settings: GatheringSettings, period: Period, lists: ListFiles, no
         problems=tuple(reading.problems),
         postgrey_lines=sum(tally.lines[outcome] for outcome in (DECISION, NO_DECISION, MALFORMED)),
         newest=reading.newest,
+        clients=tally.by_client,
     )
 
 
@@ -143,6 +166,17 @@ def _from_state(settings: GatheringSettings, period: Period, lists: ListFiles, n
             problems=(),
             postgrey_lines=reader.postgrey_lines(),
             newest=reader.looked_at(),
+            clients=lambda: _clients_of_state(path, first_hour, last_hour),
         )
+    finally:
+        reader.close()
+
+
+def _clients_of_state(path: Path, first_hour: int, last_hour: int | None) -> Iterator[tuple[Client, int, int]]:
+    from postgrey_exporter.snapshot import StateReader  # noqa: PLC0415 - not needed to read logs
+
+    reader = StateReader(path)
+    try:
+        yield from reader.clients(first_hour, last_hour)
     finally:
         reader.close()

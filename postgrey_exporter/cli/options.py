@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,8 +18,23 @@ if TYPE_CHECKING:
 
     from click.decorators import FC
 
-# That a file is missing or closed to us is found out, and worded, where it is opened.
-_FILE = click.Path(path_type=Path, readable=False)
+_MOST_DOMAINS = 1_000_000
+_PORT_DIGITS = 5
+
+
+class _File(click.Path):
+    """A file's name. That it is missing or closed to us is found out, and worded, where it is opened."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a `Path`. A name in no known encoding is refused: metrics and pages are text."""
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            self.fail(f"{os.fsencode(value)!r} is no UTF-8; give the file another name", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = _File(path_type=Path, readable=False)
 
 
 def variable(option: str) -> str:
@@ -74,7 +90,7 @@ class ListenAddressType(click.ParamType[Any]):
             host = host[1:-1]
         elif ":" in host:
             colon = ""
-        if not colon or not port.isdecimal() or int(port) not in self._ports:
+        if not colon or not port.isdecimal() or len(port) > _PORT_DIGITS or int(port) not in self._ports:
             self.fail(f"{value!r} is no address; write HOST:PORT, [IPV6]:PORT or :PORT", param, ctx)
         return ListenAddress(host, int(port))
 
@@ -94,12 +110,12 @@ def _together(*decorators: Callable[[FC], FC]) -> Callable[[FC], FC]:
 
 
 mail_log = option(
-    "--mail-log", "mail_logs", type=_FILE, multiple=True, help="Log that postgrey writes to; may be given again."
+    "--mail-log", "mail_logs", type=FILE, multiple=True, help="Log that postgrey writes to; may be given again."
 )
 journal = option("--journal", is_flag=True, help="Read the systemd journal.")
 journal_directory = option(
     "--journal-directory",
-    type=_FILE,
+    type=FILE,
     help="Read the journal files of this folder instead of the system's; implies --journal.",
 )
 timezone = option(
@@ -110,7 +126,7 @@ timezone = option(
 syslog_tag = option(
     "--syslog-tag", type=Parsed("tag", _tag), default=DEFAULT_TAG, show_default=True, help="Tag postgrey logs under."
 )
-state = option("--state", type=_FILE, help="State file.  [default: in $STATE_DIRECTORY or the XDG state folder]")
+state = option("--state", type=FILE, help="State file.  [default: in $STATE_DIRECTORY or the XDG state folder]")
 window = option(
     "--window",
     type=Parsed("duration", _window),
@@ -127,7 +143,7 @@ threshold = option(
 )
 max_domains = option(
     "--max-domains",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, _MOST_DOMAINS),
     default=1000,
     show_default=True,
     help="How many domains get a label of their own.",
@@ -135,14 +151,14 @@ max_domains = option(
 whitelist_file = option(
     "--whitelist-file",
     "whitelist_files",
-    type=_FILE,
+    type=FILE,
     multiple=True,
     help="postgrey's client whitelist; may be given again.  [default: postgrey's own]",
 )
 ignore_file = option(
     "--ignore-file",
     "ignore_files",
-    type=_FILE,
+    type=FILE,
     multiple=True,
     help="Domains that stay greylisted; may be given again.  [default: /etc/postgrey-exporter/ignore]",
 )
@@ -188,6 +204,9 @@ telemetry_path = option(
     help="Path of the metrics.",
 )
 
+dry_run = option("--dry-run", is_flag=True, help="Change nothing; print what would be changed as a unified diff.")
+reason = option("--reason", metavar="TEXT", help="Reason to note with the date above each entry.")
+
 list_options = _together(whitelist_file, ignore_file)
 parser_options = _together(timezone, syslog_tag)
 logging_options = _together(log_level, log_format)
@@ -195,7 +214,7 @@ source_options = _together(mail_log, journal, journal_directory, parser_options)
 reading_options = _together(source_options, state, window, max_domains, list_options, logging_options)
 web_options = _together(listen_address, telemetry_path)
 
-logs_argument = click.argument("logs", metavar="[LOG]...", type=_FILE, nargs=-1)
+logs_argument = click.argument("logs", metavar="[LOG]...", type=FILE, nargs=-1)
 since = option("--since", help="Count from here on: a date, a time (RFC 3339), or like 7d for seven days ago.")
 until = option("--until", help="Count up to here.")
 gathering_options = _together(logs_argument, since, until, parser_options, state, window, list_options)

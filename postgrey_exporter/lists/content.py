@@ -36,12 +36,17 @@ class Name(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One line that is in force."""
+    """One line that is in force. Kept small: a list can have hundreds of thousands."""
 
     line: int
-    text: str
+    raw: bytes
     """As it stands in the file, without comment and surrounding blanks."""
     covers: Name | Network | ClientPattern
+
+    @property
+    def text(self) -> str:
+        """The line for people."""
+        return decoded(self.raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class ContentBuilder:
         self._entries: list[Entry] = []
         self._warnings: list[ListWarning] = []
         self._left_out = 0
-        self._first_lines: dict[object, int] = {}
+        self._first_lines: dict[bytes | Name | Network, int] = {}
 
     def warn(self, line: int, message: str) -> None:
         """Record what is wrong with a line."""
@@ -71,13 +76,17 @@ class ContentBuilder:
         else:
             self._left_out += 1
 
-    def add(self, line: int, text: bytes, covers: Name | Network | ClientPattern) -> None:
+    def add(self, line: int, raw: bytes, covers: Name | Network | ClientPattern) -> None:
         """Add an entry; one that the file already has is a warning as well."""
-        key: object = covers if isinstance(covers, tuple) else text
+        key = covers if isinstance(covers, tuple) else raw
         first = self._first_lines.setdefault(key, line)
         if first != line:
-            self.warn(line, f"{shown(text)} stands in line {first} already")
-        self._entries.append(Entry(line, decoded(text), covers))
+            self.warn(line, f"{shown(raw)} stands in line {first} already")
+        self._entries.append(Entry(line, raw, covers))
+
+    def add_name(self, line: int, raw: bytes) -> None:
+        """Add a name."""
+        self.add(line, raw, Name(raw if raw.islower() else raw.lower()))
 
     def content(self) -> ListContent:
         """Return what has been collected."""

@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from postgrey_exporter import __version__
 from postgrey_exporter.lists.content import ListContent, ListWarning
 from postgrey_exporter.lists.ignore import read_ignore
 from postgrey_exporter.lists.index import Lists
@@ -53,14 +54,13 @@ class ListFiles:
     def __init__(self, whitelist: Sequence[Path], ignore: Sequence[Path], *, optional: Collection[Path] = ()) -> None:
         """Take the files in the order in which they apply. Nothing is read before the first `refresh`.
 
-        A whitelist named ``….local`` may be missing, as for postgrey, and so may those in ``optional``.
+        A whitelist named ``….local`` may be missing or vanish, as for postgrey. Those in ``optional`` may be missing,
+        but once they were there they are missed.
         """
         self._whitelist = [_ListFile(path, "whitelist", optional=path in optional) for path in whitelist]
         self._ignore = [_ListFile(path, "ignore", optional=path in optional) for path in ignore]
         self.lists = Lists()
         """What the files say; replaced, never altered, when they change."""
-        self.fingerprint = ""
-        """Stands for the content of all files: what was judged by the same one need not be judged again."""
 
     def refresh(self, now: float) -> bool:
         """Look for changes and take them over; ``now`` is the time of the look, seconds since the epoch.
@@ -70,10 +70,14 @@ class ListFiles:
         changed = [file.refresh(now) for file in (*self._whitelist, *self._ignore)]
         if not any(changed):
             return False
-        files = (*self._whitelist, *self._ignore)
         self.lists = Lists([file.content for file in self._whitelist], [file.content for file in self._ignore])
-        self.fingerprint = hashlib.sha256(repr([file.fingerprint() for file in files]).encode()).hexdigest()
         return True
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what stands for all that decides: what was judged by the same one need not be judged again."""
+        files = [file.fingerprint() for file in (*self._whitelist, *self._ignore)]
+        return hashlib.sha256(repr((__version__, files)).encode()).hexdigest()
 
     def statuses(self) -> list[ListFileStatus]:
         """Return how each file is doing, in the order given, whitelists first."""
@@ -112,11 +116,13 @@ class _ListFile:
     def __init__(self, path: Path, kind: ListKind, *, optional: bool) -> None:
         self._path = path
         self._kind = kind
-        self._optional = optional or (kind == "whitelist" and path.name.endswith(_OPTIONAL_ENDING))
+        self._may_vanish = kind == "whitelist" and path.name.endswith(_OPTIONAL_ENDING)
+        self._may_be_missing = optional or self._may_vanish
         self._reading: _Reading | None = None
         self._looked = False
         self._last_change: float | None = None
         self._error: str | None = "not read yet"
+        self._digest = ""
         self._patterns: list[tuple[int, ClientPattern]] = []
         self.content = ListContent(str(path))
 
@@ -136,6 +142,7 @@ class _ListFile:
         if changed:
             read = read_whitelist if self._kind == "whitelist" else read_ignore
             self.content = read(reading.data, str(self._path))
+            self._digest = hashlib.sha256(reading.data).hexdigest()
             self._patterns = [
                 (entry.line, entry.covers)
                 for entry in self.content.entries
@@ -143,15 +150,17 @@ class _ListFile:
             ]
         return changed
 
-    def fingerprint(self) -> tuple[str, str]:
-        """Return what stands for the kind and the content of the file."""
-        return self._kind, hashlib.sha256(self._reading.data if self._reading else b"").hexdigest()
+    def fingerprint(self) -> tuple[str, str, list[int]]:
+        """Return the kind, a digest of the content, and the lines of the patterns that were stopped."""
+        return self._kind, self._digest, self._stopped_lines()
+
+    def _stopped_lines(self) -> list[int]:
+        return [line for line, pattern in self._patterns if pattern.stopped]
 
     def status(self) -> ListFileStatus:
         stopped = tuple(
             ListWarning(str(self._path), line, "this pattern takes for ever: it was stopped and covers nothing now")
-            for line, pattern in self._patterns
-            if pattern.stopped
+            for line in self._stopped_lines()
         )
         return ListFileStatus(
             path=self._path,
@@ -171,7 +180,8 @@ class _ListFile:
                 return self._reading
             return self._read_open()
         except FileNotFoundError:
-            if self._optional:
+            was_there = self._reading is not None and self._reading.identity is not None
+            if self._may_vanish or (self._may_be_missing and not was_there):
                 return _Reading(b"", None, None)
             raise _UnusableError("is not there: create it, or name the right file") from None
         except PermissionError:

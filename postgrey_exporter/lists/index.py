@@ -6,11 +6,13 @@ files first, in file order, then their networks (smtpd_access_policy in postgrey
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from postgrey_exporter.lists.content import ListKind, Name
+from postgrey_exporter.lists.content import Name
 from postgrey_exporter.lists.netaddr import Network
 from postgrey_exporter.lists.networks import NetworkIndex
 from postgrey_exporter.lists.perl.clientpattern import ClientPattern
@@ -18,7 +20,7 @@ from postgrey_exporter.lists.perl.clientpattern import ClientPattern
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from postgrey_exporter.lists.content import Entry, ListContent
+    from postgrey_exporter.lists.content import ListContent, ListKind
     from postgrey_exporter.lists.perl.tails import Tail
 
 _LONGEST_VALUE: Final = 512
@@ -50,20 +52,6 @@ _Pattern: TypeAlias = tuple[int, ClientPattern]
 """A pattern and its position in the lists."""
 
 
-class _Suffix:
-    """The entries that a name has by ending in certain labels."""
-
-    __slots__ = ("ignored", "listed", "patterns")
-
-    def __init__(self) -> None:
-        self.listed = _NONE
-        """Position of the whitelist's first entry of exactly these labels."""
-        self.ignored = _NONE
-        """The same for the ignore files."""
-        self.patterns: tuple[_Pattern, ...] = ()
-        """Patterns whose names end like this."""
-
-
 class _Piece(NamedTuple):
     """Patterns by a piece of text that their names have at one place, counted from the end."""
 
@@ -90,19 +78,27 @@ class Lists:
 
     def __init__(self, whitelist: Sequence[ListContent] = (), ignore: Sequence[ListContent] = ()) -> None:
         """Compile files in the order in which postgrey reads them."""
-        self._entries: list[tuple[ListKind, str, Entry]] = [
-            *(("whitelist", content.file, entry) for content in whitelist for entry in content.entries),
-            *(("ignore", content.file, entry) for content in ignore for entry in content.entries),
+        self._contents: list[tuple[ListKind, ListContent]] = [
+            *(("whitelist", content) for content in whitelist),
+            *(("ignore", content) for content in ignore),
         ]
-        self._suffixes: dict[bytes, _Suffix] = {}
+        self._starts = [0, *accumulate(len(content.entries) for _, content in self._contents)]
+        """The position of the first entry of each file; the last is the number of all entries."""
+        self._listed: dict[bytes, int] = {}
+        self._ignored: dict[bytes, int] = {}
+        self._by_suffix: dict[bytes, list[_Pattern]] = {}
         self._pieces: dict[tuple[int, int], _Piece] = {}
         self._unplaced: list[tuple[bytes, _Pattern]] = []
         networks: list[tuple[int, Network]] = []
-        for position, (kind, _, entry) in enumerate(self._entries):
-            if isinstance(entry.covers, Network):
-                networks.append((position, entry.covers))
-            else:
-                self._place(position, kind, entry.covers)
+        for (kind, content), start in zip(self._contents, self._starts, strict=False):
+            names = self._listed if kind == "whitelist" else self._ignored
+            for position, (_, _, covers) in enumerate(content.entries, start):
+                if isinstance(covers, Name):
+                    names.setdefault(covers.labels, position)
+                elif isinstance(covers, Network):
+                    networks.append((position, covers))
+                else:
+                    self._place((position, covers))
         self._networks = NetworkIndex(networks)
         self._covers: dict[int, Cover] = {}
         self._parents: dict[bytes, _Known] = {}
@@ -120,33 +116,37 @@ class Lists:
         dot = lowered.find(b".") + 1
         parent = lowered[dot:] if dot else _NO_PARENT
         known = self._parents.get(parent) or self._learn(parent)
-        suffix = self._suffixes.get(lowered)
-        listed, ignored, pieces = known.listed, known.ignored, known.pieces
-        patterns: Sequence[_Pattern] = known.patterns
-        if suffix is not None:
-            listed = min(listed, suffix.listed)
-            ignored = min(ignored, suffix.ignored)
-            patterns = _merged(patterns, suffix.patterns)
-        for piece in pieces:
-            found = piece.patterns.get(lowered[-piece.from_end : len(lowered) - piece.to_end])
-            if found:
-                patterns = _merged(patterns, found)
-        if self._unplaced:
-            found = [pattern for needle, pattern in self._unplaced if needle in lowered]
-            patterns = _merged(patterns, found)
+        listed, ignored, patterns, pieces = known
+        place = self._listed.get(lowered, _NONE)
+        listed = min(listed, place)
+        if lowered in self._by_suffix or pieces or self._unplaced:
+            patterns = self._with_whole_name(lowered, known)
         if patterns:
             listed = _first_match(patterns, listed, name, lowered)
         if listed == _NONE:
             listed = self._networks.first(client_address, _NONE)
-        position = listed if listed != _NONE else ignored
+        if listed != _NONE:
+            return self._covers.get(listed) or self._cover(listed)
+        position = min(ignored, self._ignored.get(lowered, _NONE))
         if position == _NONE:
             return None
         return self._covers.get(position) or self._cover(position)
 
     def _cover(self, position: int) -> Cover:
-        kind, file, entry = self._entries[position]
-        cover = self._covers[position] = Cover(kind, file, entry.line, entry.text)
+        index = bisect_right(self._starts, position) - 1
+        kind, content = self._contents[index]
+        entry = content.entries[position - self._starts[index]]
+        cover = self._covers[position] = Cover(kind, content.file, entry.line, entry.text)
         return cover
+
+    def _with_whole_name(self, lowered: bytes, known: _Known) -> tuple[_Pattern, ...]:
+        """Return the patterns that a name may match, beyond those that its parent alone tells of."""
+        found = [*known.patterns, *self._by_suffix.get(lowered, ())]
+        for from_end, to_end, patterns in known.pieces:
+            found += patterns.get(lowered[-from_end : len(lowered) - to_end], ())
+        if self._unplaced:
+            found += [pattern for needle, pattern in self._unplaced if needle in lowered]
+        return tuple(sorted(found, key=_position)) if len(found) > 1 else tuple(found)
 
     def _learn(self, parent: bytes) -> _Known:
         """Work out what is known of a parent domain, and remember it: names share few of them."""
@@ -156,15 +156,16 @@ class Lists:
         return known
 
     def _work_out(self, parent: bytes) -> _Known:
+        if parent == _NO_PARENT:
+            return _Known(_NONE, _NONE, (), tuple(self._pieces.values()))
         listed = ignored = _NONE
         patterns: list[_Pattern] = []
-        start = 0 if parent is not _NO_PARENT else -1
+        start = 0
         while start >= 0:
-            suffix = self._suffixes.get(parent[start:])
-            if suffix is not None:
-                listed = min(listed, suffix.listed)
-                ignored = min(ignored, suffix.ignored)
-                patterns += suffix.patterns
+            suffix = parent[start:]
+            listed = min(listed, self._listed.get(suffix, _NONE))
+            ignored = min(ignored, self._ignored.get(suffix, _NONE))
+            patterns += self._by_suffix.get(suffix, ())
             dot = parent.find(b".", start)
             start = dot + 1 if dot >= 0 else -1
         undecided: list[_Piece] = []
@@ -175,23 +176,17 @@ class Lists:
                 undecided.append(piece)
         return _Known(listed, ignored, tuple(sorted(patterns, key=_position)), tuple(undecided))
 
-    def _place(self, position: int, kind: ListKind, covers: Name | ClientPattern) -> None:
-        if isinstance(covers, Name):
-            suffix = self._suffixes.setdefault(covers.labels, _Suffix())
-            if kind == "whitelist":
-                suffix.listed = min(suffix.listed, position)
-            else:
-                suffix.ignored = min(suffix.ignored, position)
-        else:
-            pattern = (position, covers)
-            if covers.tails is None or not all(self._place_tail(pattern, tail) for tail in covers.tails):
-                self._unplaced.append((covers.needle, pattern))
+    def _place(self, pattern: _Pattern) -> None:
+        found = pattern[1].tails
+        if found is None or not all(self._place_tail(pattern, tail) for tail in found):
+            self._unplaced.append((pattern[1].needle, pattern))
 
     def _place_tail(self, pattern: _Pattern, tail: Tail) -> bool:
         text = tail.literal_end()
-        labels = text if tail.is_whole and len(text) == len(tail.places) else text.partition(b".")[2]
-        if len(labels) >= _SHORTEST_SUFFIX or labels == text:
-            self._suffixes.setdefault(labels, _Suffix()).patterns += (pattern,)
+        is_whole_name = tail.is_whole and len(text) == len(tail.places)
+        labels = text if is_whole_name else text.partition(b".")[2]
+        if is_whole_name or len(labels) >= _SHORTEST_SUFFIX:
+            self._by_suffix.setdefault(labels, []).append(pattern)
             return True
         run, to_end = tail.longest_run()
         if not run:
@@ -201,13 +196,6 @@ class Lists:
         piece = self._pieces.setdefault((from_end, to_end), _Piece(from_end, to_end, {}))
         piece.patterns.setdefault(run[-length:], []).append(pattern)
         return True
-
-
-def _merged(first: Sequence[_Pattern], second: Sequence[_Pattern]) -> Sequence[_Pattern]:
-    """Return the patterns of both in the order of the lists."""
-    if not second:
-        return first
-    return sorted([*first, *second], key=_position) if first else sorted(second, key=_position)
 
 
 def _first_match(patterns: Sequence[_Pattern], limit: int, name: bytes, lowered: bytes) -> int:

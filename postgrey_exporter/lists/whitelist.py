@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from postgrey_exporter.lists import netaddr
-from postgrey_exporter.lists.content import ContentBuilder, ListContent, Name, shown
+from postgrey_exporter.lists.content import ContentBuilder, ListContent, shown
 from postgrey_exporter.lists.perl.clientpattern import ClientPattern
 from postgrey_exporter.lists.perl.text import PatternError, RefusedError
 
@@ -39,7 +39,7 @@ def read_whitelist(data: bytes, file: str) -> ListContent:
         text = before_comment.strip()
         if text:
             if _PLAIN_NAME.fullmatch(text):
-                builder.add(number, text, Name(text.lower()))
+                builder.add_name(number, text)
             else:
                 _Line(builder, number, text, has_comment=bool(hash_sign)).read()
     return builder.content()
@@ -79,7 +79,7 @@ class _Line:
     def _warn(self, message: str) -> None:
         self._builder.warn(self._number, message)
 
-    def _add(self, covers: Name | netaddr.Network | ClientPattern) -> None:
+    def _add(self, covers: netaddr.Network | ClientPattern) -> None:
         self._builder.add(self._number, self._text, covers)
 
     def _pattern(self, perl: bytes) -> None:
@@ -136,7 +136,7 @@ class _Line:
         why = self._why_no_client_has_it()
         if why:
             self._warn(f"{shown(self._text)} never matches: {why}")
-        self._add(Name(self._text.lower()))
+        self._builder.add_name(self._number, self._text)
 
     def _why_no_client_has_it(self) -> str | None:
         text = self._text

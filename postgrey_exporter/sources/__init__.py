@@ -48,7 +48,9 @@ class SourceStatus:
 class Source(Protocol):
     """A place where postgrey's lines appear."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in the state, in metrics and in messages."""
 
     def check(self) -> None:
         """Raise `PostgreyExporterError` where the source can't work; that it is not there yet is no fault."""

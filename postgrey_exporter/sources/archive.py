@@ -180,17 +180,19 @@ def explain_os_error(path: Path, error: OSError) -> str:
 
 
 def _group_hint(path: Path) -> str:
+    """Say which group may read a file, or the folder where that is what is closed."""
     import grp  # noqa: PLC0415
 
-    for place in (path, path.parent):
+    try:
         try:
-            about = place.stat()
-        except OSError:
-            continue
-        if about.st_mode & stat.S_IRGRP:
-            try:
-                group = grp.getgrgid(about.st_gid).gr_name
-            except KeyError:
-                group = str(about.st_gid)
-            return f"; group {group!r} may read it: add the exporter's user to that group"
+            about = path.stat()
+        except PermissionError:
+            about = path.parent.stat()
+        group = grp.getgrgid(about.st_gid).gr_name
+    except OSError:
+        return ""
+    except KeyError:
+        group = str(about.st_gid)
+    if about.st_mode & stat.S_IRGRP:
+        return f"; group {group!r} may read it: add the exporter's user to that group"
     return "; only its owner may read it"

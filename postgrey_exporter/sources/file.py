@@ -9,13 +9,12 @@ read from its start. The register is the source's position.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.sources import Batch, Position, SourceStatus
 from postgrey_exporter.sources.archive import DamagedError, LogFileError, explain_os_error
-from postgrey_exporter.sources.folder import SETTLE_SECONDS, Folder, Stamp
+from postgrey_exporter.sources.folder import SETTLE_SECONDS, Folder, Stamp, Trouble
 from postgrey_exporter.sources.part import MisfitError, MovedError, Part, State
 from postgrey_exporter.sources.register import Register
 
@@ -61,7 +60,7 @@ class FileSource:
         saved = position or {}
         self._since = saved.get("since")
         self._register.restore(saved)
-        self._folder.unreadable = {Stamp(*stamp): why for stamp, why in saved.get("unreadable", [])}
+        self._folder.unreadable = {Stamp(*stamp): Trouble(*trouble) for stamp, trouble in saved.get("unreadable", [])}
         self._looked_at = None
 
     def position(self) -> Position:
@@ -69,7 +68,7 @@ class FileSource:
         for part in self._register.parts:
             if part.tail is not None:
                 part.tail.flush()
-        unreadable = [[list(stamp), why] for stamp, why in self._folder.unreadable.items()]
+        unreadable = [[list(stamp), list(trouble)] for stamp, trouble in self._folder.unreadable.items()]
         return {"since": self._since, "unreadable": unreadable, **self._register.saved()}
 
     def batches(self, now: float) -> Iterator[Batch]:
@@ -97,7 +96,7 @@ class FileSource:
             unread_bytes=sum(part.unread_bytes for part in self._register.parts),
             rotations=self._register.rotations,
             lost_bytes=self._register.lost_bytes,
-            unreadable=tuple(self._folder.unreadable.values()),
+            unreadable=tuple(trouble.message for trouble in self._folder.unreadable.values()),
             gaps=self._register.gaps,
         )
 
@@ -138,17 +137,38 @@ class FileSource:
         return (*changed, log.st_dev, log.st_ino, log.st_size == 0)
 
     def _look(self, now: float, since: float) -> None:
+        """Learn which file holds which part. What moves under a look makes it void: then another one is taken.
+
+        The log is opened at once: from then on it can't be lost, however long the reading of others takes.
+        """
         self._last_look = now
-        if self._register.update(self._folder.look(now), self._folder, now, since):
+        for _ in range(_MOST_LOOKS):
+            look = self._folder.look(now)
+            matching = self._register.match(look, self._folder, now)
+            if self._holds(matching.log_part) and self._folder.is_as_in(look):
+                break
+            if matching.log_part is not None and matching.log_part not in self._register.parts:
+                matching.log_part.close()
+        else:
+            self._looked_at = None
+            return
+        self._folder.note(look, now)
+        self._register.accept(matching, look, self._folder, now, since)
+        if matching.on_its_way:
             self._looked_at = None
         rotated = [part for part in self._register.parts if part.state in {State.ROTATED, State.ENDED}]
         plain = [part for part in rotated if part.tail is not None or (part.place is not None and part.place.plain)]
         self._newest = max(plain, key=_written, default=None)
-        live = self._register.live
-        if live is not None and live.tail is None and live.place is not None:
-            # Before the rotated files are read, which takes its time: an open file can't be lost any more.
-            with suppress(MovedError, MisfitError):
-                self._open(live)
+
+    def _holds(self, log_part: Part | None) -> bool:
+        """Open the log; return whether it has what was taken to be in it."""
+        if log_part is None or log_part.tail is not None:
+            return True
+        try:
+            self._open(log_part)
+        except (MovedError, MisfitError):
+            return False
+        return True
 
     # --- reading
 
@@ -197,7 +217,7 @@ class FileSource:
         before = part.offset
         for block in part.follow(tail):
             yield Batch(block, dated)
-        if part.state is State.LIVE:
+        if part.state is State.LIVE or part.tail is None:
             return
         if part.offset > before:
             part.state = State.ROTATED
@@ -228,6 +248,8 @@ class FileSource:
             self._folder.note_damage(place, error)
             self._looked_at = None
             return
+        else:
+            self._folder.note_success(place)
         self._register.note_end(part, State.WHOLE)
 
 

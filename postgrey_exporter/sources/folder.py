@@ -1,7 +1,7 @@
-"""What lies where a log is written: one consistent look at the log and its rotated files.
+"""What lies where a log is written: a look at the log and its rotated files, and what can't be read of them.
 
-Rotation renames files while one looks. A look is taken again until no name has changed places under it, so that it
-never misses a file that was just being renamed, nor holds one twice.
+Rotation renames files while one looks. A look counts only if afterwards every name still stands for the same file;
+else it may miss a file that was just being renamed, or hold one twice.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ _log = logging.getLogger(__name__)
 
 SETTLE_SECONDS: Final = 60.0
 """How long a rotated file may still change: rsyslog writes on until it gets its HUP, gzip takes its time."""
-
-_MOST_ATTEMPTS: Final = 10
 
 
 class Stamp(NamedTuple):
@@ -79,15 +77,29 @@ class LogFile:
         return now - self.stat.st_mtime >= SETTLE_SECONDS
 
 
+class Trouble(NamedTuple):
+    """What keeps a rotated file from being read."""
+
+    message: str
+    inside: bool
+    """Whether it can be opened, and the trouble is in its content."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What was found. Empty files are left out: they hold nothing and can't be known again."""
 
     log: LogFile | None
     """The log itself."""
+    error: str | None
+    """Why the log can't be read."""
     rotated: tuple[LogFile, ...]
+    failed: dict[Path, tuple[os.stat_result, str]]
+    """Rotated files that can't be read."""
     unknown_until: float
     """When the latest file was written of which the content is not known, in seconds since the epoch."""
+    names: dict[Path, tuple[int, int]]
+    """Which file every name stood for."""
 
 
 class Folder:
@@ -100,26 +112,57 @@ class Folder:
         self._copies: dict[tuple[Stamp, Stamp], int | None] = {}
         self.error: str | None = f"{log}: not read yet"
         """Why the log itself can't be read."""
-        self.unreadable: dict[Stamp, str] = {}
-        """Rotated files that can't be read, or not to their end, and why."""
+        self.unreadable: dict[Stamp, Trouble] = {}
+        """Rotated files that can't be read, or not to their end."""
 
     def look(self, now: float) -> Look:
         """Look at the log and its rotated files."""
-        names = self._names()
-        unsteady_until = float("-inf")
-        for _ in range(_MOST_ATTEMPTS):
-            self.error = None
-            found, failed = self._inspect_all(names)
-            before, names = names, self._names()
-            if before == names:
-                break
-        else:
-            unsteady_until = now
-        unknown_until = max(unsteady_until, self._note_unreadable(failed, names, now))
-        log = next((file for file in found if file.path == self._path), None)
-        rotated = tuple(file for file in found if file is not log)
+        names, error = self._names()
+        found: dict[tuple[int, int], LogFile] = {}
+        failed: dict[Path, tuple[os.stat_result, str]] = {}
+        for path in (self._path, *names):
+            try:
+                file = self._inspect(path)
+            except LogFileError as problem:
+                about = _lstat(path)
+                if path == self._path:
+                    error = error or str(problem)
+                elif about is not None:
+                    failed[path] = (about, str(problem))
+            else:
+                found.setdefault((file.stat.st_dev, file.stat.st_ino), file)
+        log = next((file for file in found.values() if file.path == self._path), None)
+        rotated = [file for file in found.values() if file is not log]
         self._seen = {file.full_stamp: file for file in rotated}
-        return Look(log, rotated, unknown_until)
+        unknown = [about.st_mtime for about, _ in failed.values()]
+        unknown += [file.stat.st_mtime for file in rotated if not file.head and not file.settled(now)]
+        return Look(
+            log=log if log and log.head else None,
+            error=error,
+            rotated=tuple(file for file in rotated if file.head),
+            failed=failed,
+            unknown_until=max(unknown, default=float("-inf")),
+            names=names,
+        )
+
+    def is_as_in(self, look: Look) -> bool:
+        """Tell whether every name still stands for the file that it stood for."""
+        return self._names()[0] == look.names
+
+    def note(self, look: Look, now: float) -> None:
+        """Remember what could not be read; say of rotated files what can't, once, unless it is on its way still."""
+        self.error = look.error
+        before, self.unreadable = self.unreadable, {}
+        for file in look.rotated:
+            trouble = before.get(file.full_stamp)
+            if trouble is not None and trouble.inside:
+                self.unreadable[file.full_stamp] = trouble
+        for about, message in look.failed.values():
+            if now - about.st_mtime >= SETTLE_SECONDS:
+                stamp = Stamp.of(about)
+                self.unreadable[stamp] = Trouble(message, inside=False)
+                if stamp not in before:
+                    _log.warning("%s; its lines are not counted", message)
 
     def inspect_log(self) -> LogFile:
         """Open the log and learn what it is. Raises `LogFileError`; its cause is an `OSError` if there was one."""
@@ -154,13 +197,16 @@ class Folder:
 
     def note_damage(self, file: LogFile, error: LogFileError) -> None:
         """Remember, and say once, that a file can't be read to its end."""
-        stamp = file.full_stamp
-        if stamp not in self.unreadable:
+        if file.full_stamp not in self.unreadable:
             _log.warning("%s; what could be read of it is counted", error)
-        self.unreadable[stamp] = str(error)
+        self.unreadable[file.full_stamp] = Trouble(str(error), inside=True)
 
-    def _names(self) -> dict[Path, tuple[int, int]]:
-        """Return which file every name stands for; raises nothing."""
+    def note_success(self, file: LogFile) -> None:
+        """Note that a file was read to its end."""
+        self.unreadable.pop(file.full_stamp, None)
+
+    def _names(self) -> tuple[dict[Path, tuple[int, int]], str | None]:
+        """Return which file every name stands for, and why that can't be known."""
         names: dict[Path, tuple[int, int]] = {}
         try:
             for path in (*rotated_names(self._path), self._path):
@@ -168,24 +214,8 @@ class Folder:
                 if about is not None:
                     names[path] = (about.st_dev, about.st_ino)
         except OSError as error:
-            self.error = explain_os_error(self._path.parent, error)
-        return names
-
-    def _inspect_all(self, names: dict[Path, tuple[int, int]]) -> tuple[list[LogFile], dict[Path, str]]:
-        found: dict[tuple[int, int], LogFile] = {}
-        failed: dict[Path, str] = {}
-        for path in (self._path, *names):
-            try:
-                file = self._inspect(path)
-            except LogFileError as error:
-                if path == self._path:
-                    self.error = self.error or str(error)
-                else:
-                    failed[path] = str(error)
-            else:
-                if file.head:
-                    found.setdefault((file.stat.st_dev, file.stat.st_ino), file)
-        return list(found.values()), failed
+            return names, explain_os_error(self._path.parent, error)
+        return names, None
 
     def _inspect(self, path: Path) -> LogFile:
         if path == self._path:
@@ -198,26 +228,6 @@ class Folder:
         if known is not None and known.stat.st_dev == about.st_dev:
             return LogFile(path, about, known.kind, known.head)
         return inspect(path)
-
-    def _note_unreadable(self, failed: dict[Path, str], names: Iterable[Path], now: float) -> float:
-        """Say what can't be read, once, unless it is on its way still. Return when the latest of it was written."""
-        before, self.unreadable = self.unreadable, {}
-        unknown_until = float("-inf")
-        for path in names:
-            about = _lstat(path)
-            if about is None:
-                continue
-            stamp = Stamp.of(about)
-            if path not in failed:
-                if stamp in before:
-                    self.unreadable[stamp] = before[stamp]
-                continue
-            unknown_until = max(unknown_until, about.st_mtime)
-            if now - about.st_mtime >= SETTLE_SECONDS:
-                self.unreadable[stamp] = failed[path]
-                if stamp not in before:
-                    _log.warning("%s; its lines are not counted", failed[path])
-        return unknown_until
 
 
 def inspect(path: Path) -> LogFile:

@@ -21,7 +21,7 @@ from postgrey_exporter.sources.journal_bookmark import Bookmark, Continuation, r
 from postgrey_exporter.sources.journal_entry import MICROSECOND, Renderer, trusted_accounts
 from postgrey_exporter.sources.journal_files import Files, Mark, folders, look, names, oldest_entry
 from postgrey_exporter.sources.journal_text import BLOCK_BYTES
-from postgrey_exporter.sources.journalctl import Journalctl, JournalError, find_journalctl
+from postgrey_exporter.sources.journalctl import Journalctl, JournalError, find_journalctl, postgreys
 from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class JournalSource:
         entries missed would then lie before those that it yields. Raises `JournalError` when that goes on.
         """
         for _ in range(_ATTEMPTS):
-            with Journalctl(self._tag, self._directory, [self._starting_point()]) as child:
+            with Journalctl(self._directory, [self._starting_point(), *postgreys(self._tag)]) as child:
                 child.wait_until_open()
                 if names(look(self._places)) == names(files):
                     yield child
@@ -192,7 +192,9 @@ class JournalSource:
         raise JournalError(f"{self.name}: the journal's files change faster than they can be opened")
 
     def _starting_point(self) -> str:
-        return f"--cursor={self._bookmark.cursor}" if self._bookmark else f"--since=@{self._since:.6f}"
+        if self._bookmark:
+            return f"--cursor={self._bookmark.cursor}"
+        return f"--since=@{max(0.0, self._since or 0.0):.6f}"  # a window may reach back before 1970
 
     def _note_gone(self, start: Bookmark, first: Entry, files: Files) -> None:
         """Say that the bookmark's entry was vacuumed, and what may have gone with it unread."""

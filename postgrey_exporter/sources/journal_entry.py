@@ -68,6 +68,10 @@ class Renderer:
         shown = _NO_TAG.sub(b"_", entry.identifier) or b"-"
         return UNVERIFIED if shown == self._tag else shown
 
+    def disowns(self, entry: Entry) -> bool:
+        """Tell whether an entry carries postgrey's identifier without being postgrey's."""
+        return entry.identifier == self._tag and self._tag_of(entry) == UNVERIFIED
+
     def _time(self, realtime: int) -> bytes:
         second, fraction = divmod(realtime, MICROSECOND)
         if second != self._second:

@@ -51,13 +51,19 @@ def find_journalctl() -> str:
     return program
 
 
-class Journalctl:
-    """One run of journalctl over postgrey's entries; a context manager that ends the child."""
+def postgreys(tag: str) -> list[str]:
+    """Return the arguments that choose the entries that may be postgrey's; `journal_entry` says which of them are."""
+    return [f"SYSLOG_IDENTIFIER={tag}", "+", f"_SYSTEMD_UNIT={tag}.service"]
 
-    def __init__(self, tag: str, directory: Path | None, arguments: Sequence[str]) -> None:
+
+class Journalctl:
+    """One run of journalctl; a context manager that ends the child."""
+
+    def __init__(self, directory: Path | None, arguments: Sequence[str]) -> None:
         """Start it. Raises `NoJournalctlError`, or `JournalError` when it can't be started.
 
-        ``arguments`` say where to begin and in which order; ``directory`` is another journal than the system's.
+        ``arguments`` say which entries, where to begin and in which order; ``directory`` is another journal than the
+        system's.
         """
         program = find_journalctl()
         # Complaints go to memory: nothing has to read them while the entries are read.
@@ -71,9 +77,6 @@ class Journalctl:
                     f"--output-fields={_FIELDS}",
                     *([f"--directory={directory}"] if directory else []),
                     *arguments,
-                    f"SYSLOG_IDENTIFIER={tag}",
-                    "+",
-                    f"_SYSTEMD_UNIT={tag}.service",
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 BLOCK_SIZE: Final = 1 << 20
-"""Bytes read at a time; also the longest line that is looked at, the rest of a longer one is passed over."""
+"""Bytes read at a time; of a line that is longer the rest may be passed over."""
 
 _PIECE_SIZE: Final = 1 << 15
 
@@ -35,7 +35,7 @@ def whole_lines(stream: IO[bytes], size: int = BLOCK_SIZE) -> Iterator[bytes]:
 class LineReader:
     """Iterates over a stream in blocks of whole lines; the end of the stream ends the last line.
 
-    Of a line longer than ``size`` the first ``size`` bytes stand for it. After each block `consumed` and `checksum`
+    A line longer than ``size`` may be cut to its first ``size`` bytes. After each block `consumed` and `checksum`
     tell how much of the stream the blocks so far stand for, and its CRC-32.
     """
 
@@ -63,7 +63,7 @@ class LineReader:
                 else:
                     rest = yield from self._overlong(rest)
         if rest:
-            yield self._taken(rest) + b"\n"
+            yield self._taken(rest) + (b"" if rest.endswith(b"\n") else b"\n")
 
     def _overlong(self, beginning: bytes) -> Generator[bytes, None, bytes]:
         """Pass over the rest of a line, then yield its beginning; return what follows it.

@@ -150,7 +150,7 @@ class Part:
         """
         place = self._place()
         try:
-            tail = LogTail(place.path)
+            tail = LogTail(place.path, place.head)
         except OSError as error:
             raise MovedError(str(error)) from error
         with reading_errors(place.path):
@@ -176,6 +176,24 @@ class Part:
         self.tail = tail
         return True
 
+    def check_open_file(self) -> bool:
+        """Let go of the open file if it has not what was read any more; learn its beginning while that grows.
+
+        Returns whether a file is open.
+        """
+        if self.tail is None:
+            return False
+        try:
+            head = self.tail.head() if self.head_size < HEAD_SIZE else None
+        except OSError:
+            head = None
+        if not self.tail.intact():
+            self.close()
+            return False
+        if head is not None:
+            self._set_head(head)
+        return True
+
     def close(self) -> None:
         """Let go of the open file."""
         if self.tail is not None:
@@ -185,14 +203,12 @@ class Part:
 
     def follow(self, tail: LogTail) -> Iterator[bytes]:
         """Yield the whole lines that an open file has beyond the position. Raises `OSError`."""
-        self.size = max(self.size, tail.stat().st_size)
+        there = tail.stat().st_size
         for block in tail:
             self._advance(tail)
             yield block
-        if self.head_size < HEAD_SIZE:
-            head = tail.head()
-            if tail.intact():
-                self._set_head(head)
+        if self.check_open_file():
+            self.size = max(self.size, there)
 
     def finish(self, tail: LogTail) -> Iterator[bytes]:
         """Yield the unfinished last line, as one that stays unfinished. Raises `OSError`."""
@@ -232,6 +248,8 @@ class Part:
         missing = max(0, self.size - self.offset)
         self.state = state
         self.size = self.offset
+        if self.place is not None and self.tail is None:
+            self.stamp, self.verified = self.place.stamp, True
         return missing
 
     def _place(self) -> LogFile:
@@ -240,8 +258,11 @@ class Part:
         return self.place
 
     def _verify(self, tail: LogTail, place: LogFile) -> bool:
+        """Set an open file to the position, if it holds what was read; return whether it holds all of that."""
         size = tail.stat().st_size
         whole = size >= self.offset
+        if not tail.head().startswith(place.head):
+            raise MovedError(f"{place.path}: was written anew")
         if not whole:
             self._rebase(place, size, tail.checksum_up_to(size))
         elif not self.verified and tail.checksum_up_to(self.offset) != self.checksum:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from postgrey_exporter.sources.likeness import HEAD_SIZE, digest
 from postgrey_exporter.sources.part import DAY, Part, State
@@ -20,6 +20,17 @@ FORGET_SECONDS: Final = 7 * DAY
 """How long a part that was read stays known after its file is gone, in case it comes back under another name."""
 
 _FIRST_LINE_SIZE: Final = 256
+
+
+class Matching(NamedTuple):
+    """Which file holds what, as far as can be told."""
+
+    log_part: Part | None
+    """What the log itself holds: a part that is known, or a new one."""
+    new: list[LogFile]
+    """Rotated files of which nothing is known."""
+    on_its_way: bool
+    """Whether some file may be a copy that is being made, so that another look is due soon."""
 
 
 class Register:
@@ -63,21 +74,35 @@ class Register:
             "parts": [part.saved() for part in self.parts],
         }
 
-    def update(self, look: Look, folder: Folder, now: float, since: float) -> bool:
-        """Match what was found with what is known. Files from before ``since`` are not read.
+    def match(self, look: Look, folder: Folder, now: float) -> Matching:
+        """Find the file of each part, as far as can be told by content; decide nothing yet."""
+        files = [*([look.log] if look.log else []), *look.rotated]
+        free = self._place(files, look.log, now)
+        live = self.live
+        if live is not None and live.place is None and live.tail is None:
+            free = _without_short_copy(live, free, now)
+        new, on_its_way = self._new_files(free, look.log, folder, now)
+        log_part = next((part for part in self.parts if part.place is not None and part.place is look.log), None)
+        if log_part is None and look.log is not None:
+            log_part = Part.of(look.log, State.LIVE, now)
+        return Matching(log_part, [file for file in new if file is not look.log], on_its_way)
 
-        Returns whether a file is on its way, so that another look is due soon.
+    def accept(self, matching: Matching, look: Look, folder: Folder, now: float, since: float) -> None:
+        """Take a matching for granted: begin new parts, note rotation and loss.
+
+        Files from before ``since`` are not read.
         """
         was_live = self.live
-        files = [*([look.log] if look.log else []), *look.rotated]
-        free = self._match(files, now)
-        if was_live is not None and was_live.place is None and was_live.tail is None:
-            free = _without_short_copy(was_live, free, now)
-        on_its_way = self._take_up(free, look.log, folder, now, since)
-        self._note_rotation(was_live, look.log)
-        self._note_loss(look, folder, now)
+        for file in matching.new:
+            self.parts.append(Part.of(file, State.OLD if file.stat.st_mtime < since else State.ROTATED, now))
+        if matching.log_part is not None:
+            if matching.log_part not in self.parts:
+                self.parts.append(matching.log_part)
+            matching.log_part.state = State.LIVE
+        self._note_rotation(was_live, matching.log_part)
+        if not matching.on_its_way:
+            self._note_loss(look, folder, now)
         self.parts = [part for part in self.parts if not _forgotten(part, now)]
-        return on_its_way
 
     def note_end(self, part: Part, state: State) -> None:
         """Note that a part was read to its end."""
@@ -95,19 +120,19 @@ class Register:
             self._name,
         )
 
-    def _match(self, files: list[LogFile], now: float) -> list[LogFile]:
+    def _place(self, files: list[LogFile], log: LogFile | None, now: float) -> list[LogFile]:
         """Find each part's file; return the files that are no part's."""
         for part in self.parts:
             part.place = None
-            if part.tail is not None and not part.tail.intact():
-                part.close()
+            part.check_open_file()
         free = {file.full_stamp: file for file in files}
         for part, tail in [(part, part.tail) for part in self.parts if part.tail is not None]:
             file = next((file for file in files if tail.is_open(file.stat)), None)
             if file is not None and file.full_stamp in free:
                 part.put(free.pop(file.full_stamp), now)
         for part, file in self._fitting(free.values()):
-            if part.place is None and file.full_stamp in free:
+            elsewhere = part.tail is not None and file is log
+            if part.place is None and file.full_stamp in free and not elsewhere:
                 part.put(free.pop(file.full_stamp), now)
         return list(free.values())
 
@@ -140,35 +165,33 @@ class Register:
         )
         return pairs
 
-    def _take_up(self, free: list[LogFile], log: LogFile | None, folder: Folder, now: float, since: float) -> bool:
-        """Begin a part for each file that is new and no copy; return whether one may be a copy that is being made."""
+    def _new_files(
+        self, free: list[LogFile], log: LogFile | None, folder: Folder, now: float
+    ) -> tuple[list[LogFile], bool]:
+        """Return the files that are no copy of another, and whether one may be a copy that is being made."""
         by_first_line: defaultdict[bytes, list[LogFile]] = defaultdict(list)
         for part in self.parts:
             if part.place is not None:
                 by_first_line[_first_line(part.place)].append(part.place)
+        new: list[LogFile] = []
         on_its_way = False
         for file in sorted(free, key=lambda file: (file is not log, not file.plain, -file.stat.st_size)):
             same_start = by_first_line[_first_line(file)]
+            likeness = min((_copied(folder, other, file) for other in same_start), default=_NO_COPY)
             if file is log:
-                self.parts.append(Part.of(file, State.LIVE, now))
-            else:
-                likeness = min((_copied(folder, other, file) for other in same_start), default=_NO_COPY)
-                if likeness == _COPY:
-                    continue
-                if not file.settled(now) and (likeness == _MAY_BE_COPY or b"\n" not in file.head):
-                    on_its_way = True
-                    continue
-                state = State.OLD if file.stat.st_mtime < since else State.ROTATED
-                self.parts.append(Part.of(file, state, now))
-            same_start.append(file)
-        return on_its_way
+                likeness = _NO_COPY
+            elif likeness == _NO_COPY and b"\n" not in file.head:
+                likeness = _MAY_BE_COPY
+            if likeness == _MAY_BE_COPY and not file.settled(now):
+                on_its_way = True
+            elif likeness != _COPY:
+                new.append(file)
+                same_start.append(file)
+        return new, on_its_way
 
-    def _note_rotation(self, was_live: Part | None, log: LogFile | None) -> None:
-        """Keep the one part live that the log holds; none becomes another while the log is missing."""
-        for part in self.parts:
-            if part.place is not None and part.place is log:
-                part.state = State.LIVE
-        if was_live is None or was_live.place is log:
+    def _note_rotation(self, was_live: Part | None, log_part: Part | None) -> None:
+        """Let go of the part that the log held. While the log is missing none takes its place."""
+        if was_live is None or was_live is log_part or (log_part is None and was_live.place is None):
             return
         was_live.state = State.ROTATED
         self.rotations += 1

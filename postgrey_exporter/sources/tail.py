@@ -38,10 +38,14 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
     """CRC-32 of these bytes."""
     fh: IO[bytes] | None
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, at its beginning. Raises `OSError`, or `LogFileError` for what is no regular file."""
+    def __init__(self, path: Path, beginning: bytes = b"") -> None:
+        """Open the file, at its beginning; ``beginning`` is what it has to begin with, see `head`.
+
+        Raises `OSError`, or `LogFileError` for what is no regular file.
+        """
         super().__init__(str(path), offset_file=os.devnull, full_lines=True, save_on_end=False, copytruncate=False)
         self.fh = open_regular(path)
+        self._beginning = beginning
         self.go_to(0, 0)
 
     def go_to(self, offset: int, checksum: int) -> None:
@@ -85,6 +89,8 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
     def intact(self) -> bool:
         """Tell whether the file still has what was read of it, as far as the bytes before the position show."""
         try:
+            if self.offset == 0:
+                return self.head().startswith(self._beginning)
             return self._bytes_at(self.offset - len(self._before), self.offset) == self._before
         except OSError:
             return False
@@ -140,7 +146,7 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         """Return what follows the position, a block at most. Stops where what was before it has changed."""
         start = self.offset - len(self._before)
         content = self._bytes_at(start, self.offset + BLOCK_SIZE)
-        if not content.startswith(self._before):
+        if not content.startswith(self._before) or (self.offset == 0 and not self.intact()):
             raise StopIteration
         return content[len(self._before) :]
 

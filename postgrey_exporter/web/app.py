@@ -85,13 +85,14 @@ class Application:
         return _text(HTTPStatus.SERVICE_UNAVAILABLE, "The logs are still being read for the first time.")
 
     def _index(self, _: WSGIEnvironment) -> Answer:
+        sources = self._service.view().sources  # reads on, as a scrape does
         standings = self._service.standings()
         page = self._page.render(
             version=__version__,
             telemetry_path=self._telemetry_path,
             threshold=self._threshold,
             ready=self._service.ready,
-            sources=self._service.view().sources,
+            sources=sources,
             unreviewed=standings.unreviewed(self._threshold),
             domains=standings.domains[:_MOST_DOMAINS_ON_PAGE],
             left_out=max(0, len(standings.domains) - _MOST_DOMAINS_ON_PAGE),

@@ -71,18 +71,18 @@ class Servers:
             thread.join(_STOP_SECONDS / len(threads))
 
 
-def _prepare(server: wsgi.Server) -> OSError | None:
+def _prepare(server: wsgi.Server) -> OSError | UnicodeError | None:
     """Bind a server and start its threads; return what prevented that.
 
     Done in a thread that does not keep the process alive: cheroot's worker threads inherit that, and would otherwise
     wait for the next request of an open connection when the program is to end.
     """
-    failures: list[OSError] = []
+    failures: list[OSError | UnicodeError] = []
 
     def prepare() -> None:
         try:
             server.prepare()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for what can't be a host's name
             failures.append(error)
 
     thread = threading.Thread(target=prepare, daemon=True)
@@ -91,7 +91,7 @@ def _prepare(server: wsgi.Server) -> OSError | None:
     return failures[0] if failures else None
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | UnicodeError) -> str:
     """Return the system's word for it; cheroot wraps it in a sentence of its own."""
     found = re.search(r"\[Errno -?\d+\] ([^)]+)", str(error))
     return found[1] if found else str(error)

@@ -29,11 +29,12 @@ SERVICE: Final = {
 POSTFIX: Final = SERVICE | {"SYSLOG_IDENTIFIER": "postfix/smtpd", "_SYSTEMD_UNIT": "postfix.service", "_UID": "110"}
 
 
-def greylisted(number: int, reason: str = "new") -> str:
-    """Return the message of a decision, another one for each number."""
+def greylisted(number: int, client: int | None = None) -> str:
+    """Return the message of a decision, another one for each number; by default about another client too."""
+    who = number if client is None else client
     return (
-        f"action=greylist, reason={reason}, client_name=mail{number}.example.com, "
-        f"client_address=198.18.{number // 250 % 250}.{number % 250}, sender=a{number}@example.com, "
+        f"action=greylist, reason=new, client_name=mail{who}.example.com, "
+        f"client_address=198.18.{who // 250 % 250}.{who % 250}, sender=a{number}@example.com, "
         "recipient=b@example.org"
     )
 
@@ -54,9 +55,11 @@ def entry(message: str | bytes | None, at: float, fields: Mapping[str, str] = SE
     return text + b"\n"
 
 
-def decisions(numbers: Iterable[int], seconds_apart: float = 1.0) -> bytes:
+def decisions(numbers: Iterable[int], seconds_apart: float = 1.0, clients: int | None = None) -> bytes:
     """Return entries of decisions, one for each number, at that many seconds since `BEGIN`."""
-    return b"".join(entry(greylisted(number), number * seconds_apart) for number in numbers)
+    return b"".join(
+        entry(greylisted(number, number % clients if clients else None), number * seconds_apart) for number in numbers
+    )
 
 
 class Journal:

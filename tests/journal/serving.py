@@ -18,12 +18,12 @@ class Serve(Daemon):
     """The exporter with options of the test's; its state outlives the process, not the part."""
 
     def __init__(
-        self, options: Sequence[str | Path], *, window: str = "3650d", environment: dict[str, str] | None = None
+        self, options: Sequence[str | Path], *, window: str = "3650d", whitelist: Path | None = None
     ) -> None:
         super().__init__("serve")
         self._options = options
         self._window = window
-        self._environment = environment
+        self._whitelist = whitelist
         self.port = free_port()
 
     def run(self) -> None:
@@ -36,14 +36,19 @@ class Serve(Daemon):
                 "serve",
                 *self._options,
                 f"--state={self.directory / 'state.sqlite3'}",
-                f"--whitelist-file={self.directory / 'whitelist_clients'}",
-                f"--ignore-file={self.directory / 'ignore'}",
+                f"--whitelist-file={self._whitelist or self._none('whitelist_clients')}",
+                f"--ignore-file={self._none('ignore')}",
                 f"--window={self._window}",
                 f"--web.listen-address=127.0.0.1:{self.port}",
             ],
             ready=lambda: answers(url),
-            environment=self._environment,
         )
+
+    def _none(self, name: str) -> Path:
+        """Return an empty list: without the option the machine's own would be read."""
+        path = self.directory / name
+        path.touch()
+        return path
 
     def metrics(self) -> str:
         return fetch(f"http://127.0.0.1:{self.port}/metrics").decode()

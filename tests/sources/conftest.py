@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,13 +10,21 @@ import pytest
 from sources.scene import Log, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log(tmp_path)
+def folder() -> Iterator[Path]:
+    """A folder that every user may enter, unlike ``tmp_path``, and in memory where there is such a place."""
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - made unique below
+    with tempfile.TemporaryDirectory(prefix="postgrey-exporter-", dir=place) as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+@pytest.fixture
+def log(folder: Path) -> Log:
+    return Log(folder / "log")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import lzma
 import os
 import shutil
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import backports.zstd
@@ -36,6 +37,8 @@ class Log:
     """The log, its rotated files, and who writes and rotates them."""
 
     def __init__(self, folder: Path, name: str = "mail.log") -> None:
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o777)
         self.path = folder / name
         self.written: list[bytes] = []
 
@@ -53,6 +56,11 @@ class Log:
         """Append bytes that are no whole lines."""
         with (to or self.path).open("ab") as file:
             file.write(content)
+
+    @property
+    def away(self) -> Path:
+        """A place outside the log's folder, where nobody looks for it."""
+        return self.path.parent.parent / "away"
 
     def rename(self, ending: str = ".1", *, create: bool = True) -> Path:
         """Rotate as logrotate does by default."""
@@ -150,8 +158,9 @@ class Reader:
 
 def counted_once(log: Log, reader: Reader) -> bool:
     """Tell whether every line that was written was read once; shows the difference when an assertion fails."""
-    lost = sorted(set(log.written) - set(reader.lines))
-    doubled = sorted({line for line in reader.lines if reader.lines.count(line) > 1})
-    strange = sorted(set(reader.lines) - set(log.written))
+    written, read = Counter(log.written), Counter(reader.lines)
+    lost = sorted(written - read)
+    doubled = sorted(line for line, times in read.items() if times > 1)
+    strange = sorted(read.keys() - written.keys())
     assert (lost, doubled, strange) == ([], [], [])
     return True

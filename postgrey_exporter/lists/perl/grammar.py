@@ -291,7 +291,7 @@ class _Grammar:
             return _ANCHORS[letter]
         if byteset.DIGITS >> letter & 1:
             text.at -= 1
-            if letter == ord("0"):
+            if self._groups.digits_are_octal():
                 return self._literal(bytes((read_octal(text, start),)))
             return self._groups.by_digits(start, fold=self._flags.fold)
         if byteset.LETTERS >> letter & 1:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = rb"([A-Za-z_][0-9A-Za-z_]*)"
 _GROUP_NAME: Final = re.compile(rb"P?<" + _NAME + rb">|'" + _NAME + rb"'")
-_DIGITS: Final = re.compile(rb"[1-9][0-9]{0,8}")
+_DIGITS: Final = re.compile(rb"[0-9]{1,9}")
 _COUNTED: Final = re.compile(rb"(-?[1-9][0-9]{0,8})|\{(-?[1-9][0-9]{0,8})\}")
 _NAMED: Final = re.compile(rb"<" + _NAME + rb">|'" + _NAME + rb"'|\{" + _NAME + rb"\}")
 _PYTHON_STYLE: Final = re.compile(rb"P=" + _NAME + rb"\)")
@@ -46,12 +46,18 @@ class Groups:
         """Note that a group has matched."""
         self.certain |= {number}
 
+    def digits_are_octal(self) -> bool:
+        r"""Tell whether digits that come next name a character: ``\0``, or ``\10`` where there are no ten groups."""
+        digits = self._text.ahead(_DIGITS)
+        return digits.startswith(b"0") or (
+            len(digits) > 1 and int(digits) > self._count and not digits.startswith((b"8", b"9"))
+        )
+
     def by_digits(self, start: int, *, fold: bool) -> Reference:
-        r"""Read the number of ``\1``. Raises `NotUnderstoodError` where it may mean an octal number."""
-        digits = self._text.match(_DIGITS)
-        if not digits:
-            raise self._text.unsure(Unsure.ESCAPE, start)
-        return self._to(int(digits[0]), start, fold=fold)
+        r"""Read the number of ``\1``."""
+        digits = self._text.ahead(_DIGITS)
+        self._text.at += len(digits)
+        return self._to(int(digits), start, fold=fold)
 
     def by_count_or_name(self, start: int, *, fold: bool) -> Reference:
         r"""Read what follows ``\g``."""

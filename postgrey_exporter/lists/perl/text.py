@@ -77,6 +77,11 @@ class PerlText:
             self.at = found.end()
         return found
 
+    def ahead(self, what: re.Pattern[bytes]) -> bytes:
+        """Return what an expression matches here, without going past it; empty where it doesn't."""
+        found = what.match(self.text, self.at)
+        return found[0] if found else b""
+
     def place(self, start: int) -> str:
         """Return a short quotation from a place on, for a message."""
         return self.text[start : start + 12].decode("latin-1")

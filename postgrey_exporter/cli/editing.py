@@ -1,0 +1,110 @@
+"""What `whitelist`, `ignore` and `review` share: the list to change, what to say of it, and what is to do next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from postgrey_exporter.listedit import ListEditor, ListPermissionError, NewEntry
+from postgrey_exporter.settings import list_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from postgrey_exporter.listedit import Edit
+    from postgrey_exporter.lists import Cover, ListKind
+
+_SYSTEMD: Final = Path("/run/systemd/system")
+_PID_FILES: Final = (Path("/run/postgrey.pid"), Path("/run/postgrey/postgrey.pid"))
+# postgrey sets its title to its name and options, so it has no process name that pkill -x would find.
+_RELOAD_ANYWHERE: Final = "pkill -HUP -f '^postgrey '"
+
+
+@dataclass(frozen=True, slots=True)
+class EditingSettings:
+    """The list files that were named."""
+
+    whitelist_files: Sequence[Path]
+    ignore_files: Sequence[Path]
+
+    def editor(self, kind: ListKind) -> ListEditor:
+        """Return what changes a list."""
+        paths = list_paths(self.whitelist_files, self.ignore_files)
+        is_default = not self.ignore_files
+        return ListEditor(
+            kind,
+            paths.edited_whitelist if kind == "whitelist" else paths.edited_ignore,
+            whitelist=paths.whitelist,
+            ignore=paths.ignore,
+            pause=time.sleep,
+            makes_folder=kind == "ignore" and is_default,
+        )
+
+    def command(self, kind: ListKind, names: Sequence[str]) -> str:
+        """Return the command by which root adds entries to the same file."""
+        files = [("--whitelist-file", file) for file in self.whitelist_files]
+        files += [("--ignore-file", file) for file in self.ignore_files]
+        options = [text for option, file in files for text in (option, str(file.absolute()))]
+        return shlex.join(["sudo", "postgrey-exporter", kind, *options, *names])
+
+
+def entry_of(text: str, reason: str) -> NewEntry:
+    """Return an entry with today's date in its reason."""
+    return NewEntry(text, f"{time.strftime('%Y-%m-%d')} postgrey-exporter: {reason}")
+
+
+def edit_lists(kind: ListKind, entries: Sequence[NewEntry], settings: EditingSettings, *, dry_run: bool) -> None:
+    """Add entries and say what was done; or with ``dry_run`` print the diff. Raises `PostgreyExporterError`."""
+    editor = settings.editor(kind)
+    if dry_run:
+        edit = editor.plan(entries)
+        for text, cover in edit.known:
+            click.echo(_known(text, cover), err=True)
+        sys.stdout.buffer.write(edit.diff())
+        return
+    try:
+        edit = editor.add(entries)
+    except ListPermissionError as error:
+        raise with_remedy(error, settings.command(kind, [entry.text for entry in entries])) from None
+    for line in said(edit):
+        click.echo(line)
+    if edit.added and kind == "whitelist":
+        click.echo(f"postgrey obeys once it has read it: {reload_command()}")
+
+
+def with_remedy(error: ListPermissionError, command: str) -> ListPermissionError:
+    """Return an error about permissions with the command by which root does it; root itself is told no such thing."""
+    return error if os.geteuid() == 0 else ListPermissionError(f"{error}; run: {command}")
+
+
+def said(edit: Edit) -> Iterator[str]:
+    """Yield what an edit has done, a line an entry."""
+    for text in edit.added:
+        yield f"{text}: added to {edit.path}"
+    for text, cover in edit.known:
+        yield _known(text, cover)
+
+
+def _known(text: str, cover: Cover) -> str:
+    by = "" if cover.entry == text else f" by {cover.entry}"
+    return f"{text}: covered already{by} in {cover.file}, line {cover.line}; nothing to add"
+
+
+def reload_command() -> str:
+    """Return the command that has postgrey read its whitelists again.
+
+    It does so on SIGHUP. Debian 12's unit has no ``ExecReload``, so ``systemctl reload`` refuses there.
+    """
+    if _SYSTEMD.is_dir():
+        command = "systemctl kill --signal=HUP postgrey"
+    else:
+        pid_file = next((path for path in _PID_FILES if path.exists()), None)
+        command = f"kill -HUP $(cat {pid_file})" if pid_file else _RELOAD_ANYWHERE
+    return command if os.geteuid() == 0 else f"sudo {command}"

@@ -1,0 +1,103 @@
+"""``explain``: which entry of which list covers a client."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from postgrey_exporter.cli import options
+from postgrey_exporter.cli.composition import open_lists
+from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.explain import NoClientError, client, explain, read_client
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from postgrey_exporter.explain import Explanation
+    from postgrey_exporter.lists import ListFiles, Lists
+
+_STREAM: Final = "-"
+_MOST_WARNINGS: Final = 20
+
+
+@click.command("explain")
+@click.argument("client_name")
+@click.argument("client_address", required=False)
+@options.list_options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="A sentence for each client, or a JSON object a line.",
+)
+def command(
+    client_name: str,
+    client_address: str | None,
+    whitelist_files: Sequence[Path],
+    ignore_files: Sequence[Path],
+    form: str,
+) -> int:
+    """Tell which entry of which list covers a client.
+
+    With - for CLIENT_NAME, lines of "name address" are read from standard input.
+
+    Exits with 0 when every client is covered, with 1 when one is not. What is wrong with the lists' lines is on
+    standard error.
+    """
+    if client_name == _STREAM and client_address is not None:
+        raise click.UsageError("with - the addresses stand beside the names on standard input")
+    files = open_lists(whitelist_files, ignore_files)
+    files.refresh(time.time())
+    for file in files.statuses():
+        if file.error is not None:
+            raise PostgreyExporterError(file.error)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name is bytes that a stranger chose; one that is no text must not end the stream.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if client_name == _STREAM:
+        status = _explain_stream(files.lists, form)
+    else:
+        explanation = explain(files.lists, client(client_name, client_address or ""))
+        _write(explanation, form)
+        status = 0 if explanation.covered_by else 1
+    _warn(files)
+    return status
+
+
+def _explain_stream(lists: Lists, form: str) -> int:
+    status = 0
+    for number, raw in enumerate(sys.stdin.buffer, start=1):
+        line = raw.decode("utf-8", "surrogateescape")
+        if not line.strip():
+            continue
+        try:
+            explanation = explain(lists, read_client(line))
+        except NoClientError as error:
+            click.echo(f"postgrey-exporter: standard input, line {number}: {error}", err=True)
+            status = 2
+            continue
+        _write(explanation, form)
+        if explanation.covered_by is None:
+            status = max(status, 1)
+    return status
+
+
+def _write(explanation: Explanation, form: str) -> None:
+    text = json.dumps(explanation._asdict()) if form == "json" else explanation.sentence()
+    sys.stdout.write(text + "\n")
+
+
+def _warn(files: ListFiles) -> None:
+    warnings = [warning for status in files.statuses() for warning in status.warnings]
+    for warning in warnings[:_MOST_WARNINGS]:
+        click.echo(f"postgrey-exporter: {warning}", err=True)
+    if len(warnings) > _MOST_WARNINGS:
+        click.echo(f"postgrey-exporter: and {len(warnings) - _MOST_WARNINGS} more warnings", err=True)

@@ -1,0 +1,63 @@
+"""``review``: the domains that need a decision, one by one on a terminal, or as a list."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from postgrey_exporter import review
+from postgrey_exporter.cli import options
+from postgrey_exporter.cli.editing import EditingSettings
+from postgrey_exporter.cli.gathering import GatheringSettings, gather
+from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.review import text
+
+if TYPE_CHECKING:
+    from postgrey_exporter.cli.gathering import Gathered
+
+
+@click.command("review")
+@options.gathering_options
+@options.threshold
+def command(threshold: int, **gathering_options: Any) -> int:
+    """Walk through the domains that need a decision, worst first.
+
+    Each LOG may be plain, gzip, bzip2, xz or zstd. Without LOG the review is on the state of the exporter. Each
+    domain is shown with its evidence, the advice and the proposed whitelist entry; one key whitelists, ignores or
+    skips it.
+
+    Without a terminal the list is printed. Exits with 1 then when there is something to review, with 0 when there is
+    nothing, and with 2 when that is not known for sure.
+    """
+    settings = GatheringSettings(**gathering_options)
+    gathered = gather(settings)
+    _check(gathered)
+    everyone = review.uncovered(gathered.clients(), gathered.lists.lists)
+    due = review.items(gathered.standings.unreviewed(threshold), everyone)
+    for problem in gathered.problems:
+        click.echo(f"postgrey-exporter: {problem}; the counts are partial", err=True)
+    if not due and gathered.problems:
+        return 2
+    if not due:
+        click.echo("Okay, the top domains are whitelisted or ignored.")
+        return 0
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        for line in text.listing(due, threshold):
+            click.echo(line)
+        return 1
+    from postgrey_exporter.cli.review_session import Session  # noqa: PLC0415 - a list needs no terminal
+
+    return Session(
+        review.Review(due, threshold), everyone, EditingSettings(settings.whitelist_files, settings.ignore_files)
+    ).run()
+
+
+def _check(gathered: Gathered) -> None:
+    """Make sure that the counts say something. Raises `PostgreyExporterError`."""
+    errors = [str(status.error) for status in gathered.lists.statuses() if not status.up]
+    if not gathered.postgrey_lines:
+        errors.append("there is no line of postgrey's: it may log elsewhere, under another tag, or not at all")
+    if errors:
+        raise PostgreyExporterError("; ".join(errors))

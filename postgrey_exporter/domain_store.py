@@ -1,0 +1,136 @@
+"""The domains' table of the state: counters by label, and which domains have a label of their own.
+
+Labels come from reverse DNS, which senders write, so their number is bounded: what finds no place is counted under
+`OTHER`. A domain that was silent for a whole window gives its label away when another needs it. Every function works
+inside its caller's transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from postgrey_exporter.domains import UNKNOWN
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from postgrey_exporter.decision import Client
+
+OTHER: Final = "other"
+"""The domain under which attempts are counted whose own domain has no label, see ``--max-domains``."""
+DEFAULT_MAX_DOMAINS: Final = 1000
+
+
+@dataclass(slots=True)
+class DomainChange:
+    """What a tally adds to one domain."""
+
+    new: int = 0
+    early_retry: int = 0
+    ineffective: int = 0
+    unreviewed: int = 0
+    last_hour: int = 0
+    clients: list[Client] = field(default_factory=list)
+
+
+def merge_domains(
+    db: sqlite3.Connection, changes: Mapping[str, DomainChange], max_domains: int, first_hour: int
+) -> dict[str, int]:
+    """Add to the domains and return the number of each one's row. ``first_hour`` is the window's."""
+    labels = _Labels(db, max_domains, first_hour)
+    folded = DomainChange()
+    numbers: dict[str, int] = {}
+    for name in sorted(changes):
+        change = changes[name]
+        row = db.execute("SELECT labelled FROM domain WHERE name = ?", (name,)).fetchone()
+        labelled = bool(row and row[0]) or labels.take(name)
+        if not labelled:
+            folded.new += change.new
+            folded.early_retry += change.early_retry
+            folded.ineffective += change.ineffective
+            folded.last_hour = max(folded.last_hour, change.last_hour)
+            change = DomainChange(unreviewed=change.unreviewed, last_hour=change.last_hour)
+        numbers[name] = _add(db, name, change, labelled=labelled)
+    if folded.new or folded.early_retry:
+        _add(db, OTHER, folded, labelled=True)
+    return numbers
+
+
+def keep_to_limit(db: sqlite3.Connection, max_domains: int) -> None:
+    """Take the labels of the longest silent domains where ``--max-domains`` was lowered."""
+    surplus = _count(db) - max_domains
+    if surplus > 0:
+        db.execute(
+            """
+            UPDATE domain SET labelled = 0, new = 0, early_retry = 0, ineffective = 0 WHERE id IN (
+                SELECT id FROM domain WHERE labelled AND name NOT IN (?, ?) ORDER BY last_hour, name LIMIT ?
+            )
+            """,
+            (UNKNOWN, OTHER, surplus),
+        )
+
+
+class _Labels:
+    """The labels that are left, and the silent domains that can give theirs away."""
+
+    def __init__(self, db: sqlite3.Connection, max_domains: int, first_hour: int) -> None:
+        self._db = db
+        self._free = max_domains - _count(db)
+        self._first_hour = first_hour
+        self._silent: list[int] | None = None
+
+    def take(self, name: str) -> bool:
+        """Take a label for a domain; tell whether there was one."""
+        if name == UNKNOWN:
+            return True
+        if self._free <= 0 and not self._take_from_silent():
+            return False
+        self._free -= 1
+        return True
+
+    def _take_from_silent(self) -> bool:
+        if self._silent is None:
+            rows = self._db.execute(
+                "SELECT id FROM domain WHERE labelled AND last_hour < ? AND name NOT IN (?, ?) "
+                "ORDER BY last_hour DESC",
+                (self._first_hour, UNKNOWN, OTHER),
+            )
+            self._silent = [number for (number,) in rows]
+        while self._silent:
+            number = self._silent.pop()
+            # It may have spoken up in this very merge.
+            gone = self._db.execute(
+                "DELETE FROM domain WHERE id = ? AND last_hour < ?", (number, self._first_hour)
+            ).rowcount
+            if gone:
+                self._db.execute("DELETE FROM message WHERE domain = ?", (number,))
+                self._free += 1
+                return True
+        return False
+
+
+def _count(db: sqlite3.Connection) -> int:
+    count: int = db.execute(
+        "SELECT count(*) FROM domain WHERE labelled AND name NOT IN (?, ?)", (UNKNOWN, OTHER)
+    ).fetchone()[0]
+    return count
+
+
+def _add(db: sqlite3.Connection, name: str, change: DomainChange, *, labelled: bool) -> int:
+    number: int = db.execute(
+        """
+        INSERT INTO domain (name, labelled, new, early_retry, ineffective, unreviewed, last_hour)
+        VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+            labelled = excluded.labelled,
+            new = new + excluded.new,
+            early_retry = early_retry + excluded.early_retry,
+            ineffective = ineffective + excluded.ineffective,
+            unreviewed = unreviewed + excluded.unreviewed,
+            last_hour = max(last_hour, excluded.last_hour)
+        RETURNING id
+        """,
+        (name, labelled, change.new, change.early_retry, change.ineffective, change.unreviewed, change.last_hour),
+    ).fetchone()[0]
+    return number

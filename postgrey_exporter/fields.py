@@ -1,0 +1,91 @@
+"""The fields of a line of postgrey's, each distinct one parsed once: what they mean, not where they stand."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from postgrey_exporter import addresses
+from postgrey_exporter.decision import (
+    CLIENT_AWL,
+    CLIENT_WHITELIST,
+    EARLY_RETRY,
+    GREYLIST,
+    NEW,
+    OTHER_REASON,
+    PASS,
+    RECIPIENT_WHITELIST,
+    TRIPLET_FOUND,
+    Client,
+)
+from postgrey_exporter.messages import message_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Verdict = tuple[str, str]
+"""An action and a reason, as in `Decision`."""
+
+_UNKNOWN_NAME: Final = "unknown"
+_EARLY_RETRY: Final = re.compile(rb"early-retry \([0-9]+s missing\)")
+_PASS_REASONS: Final = {
+    b"triplet found": TRIPLET_FOUND,
+    b"client whitelist": CLIENT_WHITELIST,
+    b"recipient whitelist": RECIPIENT_WHITELIST,
+    b"client AWL": CLIENT_AWL,
+}
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Memo(dict[K, V]):
+    """Remembers what a function made of each key; forgets all of it when that has become much."""
+
+    def __init__(self, make: Callable[[K], V], most: int = 20_000) -> None:
+        """Take the function, and how many keys are remembered."""
+        super().__init__()
+        self._make = make
+        self._most = most
+
+    def __missing__(self, key: K) -> V:
+        """Make the value of a key that is asked for the first time."""
+        if len(self) >= self._most:
+            self.clear()
+        value = self[key] = self._make(key)
+        return value
+
+
+def verdict_of(action: bytes, reason: bytes | None) -> Verdict | None:
+    """Return action and reason as this program names them; ``None`` when postgrey has no such decision."""
+    reason = (reason or b"").rstrip()
+    if action == b"pass":
+        return PASS, _PASS_REASONS.get(reason, OTHER_REASON)
+    if reason == b"new":
+        return GREYLIST, NEW
+    if _EARLY_RETRY.fullmatch(reason):
+        return GREYLIST, EARLY_RETRY
+    return None
+
+
+def client_of(name: bytes | None, address: bytes | None) -> Client | None:
+    """Return a client by its two fields, either of which may be missing; ``None`` when the address is none."""
+    try:
+        spelled = addresses.normalise(address.decode("ascii")) if address else ""
+    except ValueError:
+        return None
+    return Client(name_of(name), spelled)
+
+
+def name_of(raw: bytes | None) -> str:
+    """Return a client's name in lower case, without the dot of the root."""
+    return raw.decode("ascii", "replace").lower().rstrip(".") if raw else _UNKNOWN_NAME
+
+
+def message_of(secret: bytes, text: bytes, sender: bytes, recipient: bytes) -> int:
+    """Return the key of the message whose addresses stand in ``text`` behind the two field names.
+
+    A sender may contain the recipient's field name: the last one is the recipient's own.
+    """
+    before, _, to = text.rstrip(b" \r").rpartition(recipient)
+    return message_key(secret, before.removeprefix(sender), to)

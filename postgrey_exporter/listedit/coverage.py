@@ -1,0 +1,105 @@
+"""Whether lists cover everything already that a new entry would: then it would be a duplicate.
+
+Names and patterns are put to the lists themselves (`lists.Lists`, as `explain` does) by names that stand for all
+that the entry covers. An entry that can't be told is taken for new: one too many does no harm.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from postgrey_exporter.lists import Cover, Lists
+from postgrey_exporter.lists.content import Name
+from postgrey_exporter.lists.netaddr import Network
+from postgrey_exporter.lists.perl.tree import Anchor, Capture, Choice, Sequence, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from postgrey_exporter.lists import ListContent, ListKind
+    from postgrey_exporter.lists.content import Entry
+    from postgrey_exporter.lists.perl.tails import Tail
+    from postgrey_exporter.lists.perl.tree import Node
+
+_HOSTS: Final = ("q.", "mail-0-0.z.", "x_1.a.b.c.7.", "o1.", "192-0-2-1.")
+"""What can stand before a domain: hosts so different that an entry which covers them all covers any."""
+_BEGINNINGS: Final = ("", "q", "mail-0-0.z", "x_1.a.b.c.7", ".", "192-0-2-1")
+"""The same before any text."""
+
+
+class Coverage:
+    """What some lists say, asked whether it makes an entry superfluous."""
+
+    def __init__(self, contents: Mapping[ListKind, list[ListContent]]) -> None:
+        """Take what the files say that count, in their order."""
+        self._lists = Lists(contents.get("whitelist", ()), contents.get("ignore", ()))
+        self._entries = [
+            (kind, content.file, entry)
+            for kind, files in contents.items()
+            for content in files
+            for entry in content.entries
+        ]
+
+    def of(self, entry: Entry) -> Cover | None:
+        """Return an entry that covers, alone or among others, all that a new one would; ``None`` for none."""
+        for kind, file, known in self._entries:
+            if known.text == entry.text or _holds(known.covers, entry.covers):
+                return Cover(kind, file, known.line, known.text)
+        return self._of_names(_examples(entry))
+
+    def _of_names(self, names: Iterable[str] | None) -> Cover | None:
+        found = None
+        for name in names or ():
+            cover = self._lists.covers(name, "")
+            if cover is None:
+                return None
+            found = found or cover
+        return found
+
+
+def _holds(known: object, new: object) -> bool:
+    return isinstance(known, Network) and isinstance(new, Network) and known.holds(new)
+
+
+def _examples(entry: Entry) -> Iterator[str] | None:
+    """Return names that stand for all that an entry covers, or more; ``None`` where that can't be told."""
+    match entry.covers:
+        case Name(labels):
+            return _under(labels.decode("latin-1"))
+        case Network():
+            return None
+        case pattern:
+            if pattern.tails is None or not all(tail.literal_end() for tail in pattern.tails):
+                return None
+            return (name for tail in pattern.tails for name in _with_tail(tail))
+
+
+def _with_tail(tail: Tail) -> Iterator[str]:
+    end = tail.literal_end().decode("latin-1")
+    if tail.is_whole:
+        return iter((end,))
+    if tail.before and _ends_a_label(tail.before[-1]):
+        return _under(end)
+    return (before + end for before in _BEGINNINGS)
+
+
+def _ends_a_label(node: Node) -> bool:
+    """Tell whether what follows in a name is its beginning, or begins after a dot."""
+    match node:
+        case Anchor():
+            return node in {Anchor.START, Anchor.LINE_START}
+        case Text(text):
+            return text.endswith(b".")
+        case Sequence(parts):
+            return bool(parts) and _ends_a_label(parts[-1])
+        case Capture(body):
+            return _ends_a_label(body)
+        case Choice(branches):
+            return all(map(_ends_a_label, branches))
+        case _:
+            return False
+
+
+def _under(domain: str) -> Iterator[str]:
+    yield domain
+    yield from (host + domain for host in _HOSTS)

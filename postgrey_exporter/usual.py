@@ -1,0 +1,77 @@
+"""The usual line: header, verdict and all fields, as nearly every line of postgrey's is.
+
+It is cut at the commas, and each part that was met before is looked up: a third of the time of a pattern. What a part
+must look like is written down here once more, strictly: a line that is not of this form is the parser's business.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from math import isnan
+from typing import TYPE_CHECKING, Final
+
+from postgrey_exporter.decision import Client, Decision
+from postgrey_exporter.fields import Memo, Verdict, client_of, message_of, verdict_of
+from postgrey_exporter.syslog import HOST, TRADITIONAL_STAMP_SIZE
+
+if TYPE_CHECKING:
+    from postgrey_exporter.syslog import HeaderReader
+
+_PARTS: Final = 5
+_REASON: Final = b"reason="
+_DELAY: Final = re.compile(rb"delay=([0-9]{1,10})")
+_CLIENT: Final = re.compile(rb"client_name=([^,\s]*), client_address=([^,\s]+)")
+
+
+class UsualLines:
+    """Reads usual lines. Strict: what it returns is what the parser would have made of the line."""
+
+    def __init__(self, tag: bytes, headers: HeaderReader, secret: bytes) -> None:
+        """Take the pattern of the tag with the blanks around it, what reads stamps, and the key for the addresses."""
+        self._headers = headers
+        self._origin = re.compile(HOST + tag + rb"(?:[0-9A-Za-z]+: )?action=(greylist|pass)")
+        self._verdicts: Memo[tuple[bytes, bytes], Verdict | None] = Memo(self._verdict)
+        self._clients: Memo[tuple[bytes, bytes], Client | None] = Memo(_client)
+        self._messages: Memo[bytes, int | None] = Memo(partial(_message, secret))
+
+    def decision(self, line: bytes, seen_at: float) -> Decision | None:
+        """Return the decision of a usual line, ``None`` for every other."""
+        parts = line.split(b", ", _PARTS - 1)
+        if len(parts) < _PARTS:
+            return None
+        head, reason, name, address, addresses = parts
+        delay = None
+        if name.startswith(b"delay="):
+            given = _DELAY.fullmatch(name)
+            if given is None:
+                return None
+            delay = int(given[1])
+            name = address
+            address, _, addresses = addresses.partition(b", ")
+        end = head.find(b" ") if head.startswith(b"2") else TRADITIONAL_STAMP_SIZE
+        verdict = self._verdicts[head[end:], reason]
+        client = self._clients[name, address]
+        message = self._messages[addresses]
+        moment = self._headers.moment_of_stamp(head[:end], seen_at)
+        if verdict is None or client is None or message is None or moment is None or isnan(moment):
+            return None
+        return Decision(moment, verdict[0], verdict[1], client, delay, message)
+
+    def _verdict(self, parts: tuple[bytes, bytes]) -> Verdict | None:
+        origin, reason = parts
+        found = self._origin.fullmatch(origin)
+        if found is None or not reason.startswith(_REASON):
+            return None
+        return verdict_of(found[1], reason[len(_REASON) :])
+
+
+def _client(parts: tuple[bytes, bytes]) -> Client | None:
+    found = _CLIENT.fullmatch(b", ".join(parts))
+    return client_of(found[1], found[2]) if found else None
+
+
+def _message(secret: bytes, text: bytes) -> int | None:
+    if not text.startswith((b"sender=", b"recipient=")):
+        return None
+    return message_of(secret, b", " + text, b", sender=", b", recipient=")

@@ -1,0 +1,232 @@
+"""What a whitelist's patterns match: what Perl says they match, or nothing and a reason."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import regex
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lists.perl_strategies import common_patterns, host_patterns, hosts, plain_patterns, subjects, wild_patterns
+from lists.real_perl import RealPerl
+
+from postgrey_exporter.lists.perl import clientpattern
+from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+from postgrey_exporter.lists.perl.grammar import read_perl
+from postgrey_exporter.lists.perl.python import to_python
+from postgrey_exporter.lists.perl.text import NotUnderstoodError, PatternError, RefusedError, Unsure
+from postgrey_exporter.lists.perl.tree import is_case_blind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def perl() -> Iterator[RealPerl]:
+    with RealPerl() as running:
+        yield running
+
+
+def matches(pattern: bytes, name: bytes) -> bool:
+    if b"\n" in name:
+        # No client name has a line end, and `ClientPattern` relies on that; the translation holds all the same.
+        tree = read_perl(pattern).tree
+        lowered = is_case_blind(tree)
+        return regex.search(to_python(tree, lowered=lowered), name.lower() if lowered else name) is not None
+    return ClientPattern(pattern).matches(name, name.lower())
+
+
+def not_understood(pattern: str) -> Unsure | None:
+    """Return the kind of what is not understood in a pattern, if anything is."""
+    try:
+        ClientPattern(pattern.encode())
+    except NotUnderstoodError as error:
+        return error.kind
+    except RefusedError:
+        pass
+    return None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        pytest.param(r"outlook", "mail.outlook.example", True, id="not anchored"),
+        pytest.param(r"OUTLOOK", "mail.Outlook.example", True, id="case does not matter"),
+        pytest.param(r"^*.outbound\.example$", "a.outbound.example", True, id="a quantified anchor is no anchor"),
+        pytest.param(r"^+mail", "a.mail", False, id="one that has to be there is one"),
+        pytest.param(r"example\z", "mail.example", True, id="very end"),
+        pytest.param(r"exa\hmple", "exa\tmple", True, id="horizontal blank"),
+        pytest.param(r"^\Qmail\E$", "QmailE", True, id="quoting is two letters"),
+        pytest.param(r"^\Qmail\E$", "mail", False, id="quoting does not quote"),
+        pytest.param(r"^(?<n>mx)\k<n>$", "mxmx", True, id="named group"),
+        pytest.param(r"^\x{6d}\x78$", "mx", True, id="characters by number"),
+        pytest.param(r"^\154$", "l", True, id="a reference beyond the groups is an octal number"),
+        pytest.param(r"^[a-\d]+$", "a-7", True, id="no range up to a class"),
+        pytest.param(r"^[[:upper:]]+$", "ab", True, id="upper case is any case"),
+        pytest.param(r"^[[:^upper:]]+$", "ab", False, id="what is not upper case has no case"),
+        pytest.param(r"(?-i)^MAIL$", "mail", False, id="case matters when told so"),
+        pytest.param(r"a(?-i)b|C", "c", False, id="a flag holds for the branches that follow"),
+        pytest.param(r"^a{1,2}+a$", "aa", False, id="possessive quantifier"),
+        pytest.param(r"^(?>a|ab)c$", "abc", False, id="atomic group"),
+        pytest.param(r"^(\w+)-\1\.example$", "Pool-pool.example", True, id="a reference in another case"),
+        pytest.param(r"\.example$", ".example\n", True, id="end before a line end"),
+        pytest.param(r"\.example\z", ".example\n", False, id="very end is not before a line end"),
+    ],
+)
+def test_a_pattern_matches_as_in_perl(perl: RealPerl, pattern: str, name: str, *, expected: bool) -> None:
+    raw, subject = pattern.encode(), name.encode()
+    assert matches(raw, subject) is expected
+    assert perl.matches(raw, [subject]) == [expected]
+
+
+def test_bytes_beyond_ascii_have_no_case_and_are_no_letters() -> None:
+    assert matches(b"caf\xe9", b"caf\xe9")
+    assert not matches(b"caf\xe9", b"caf\xc9")
+    assert not matches(rb"^\w$", b"\xe9")
+    assert matches(rb"^[^a]$", b"\xe9")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("*a", "+a", "a|?b", "(*a", "a**", "a+++", "a{2}{3}", "(a", "a)", "[a", "[]", "[b-a]", "[[:foo:]]", "a\\"),
+        *("(?i", "(?:a", r"\C", r"(?=\K)", "(?:)*?*", "(?i)*"),
+    ],
+)
+def test_what_perl_refuses_is_refused(perl: RealPerl, pattern: str) -> None:
+    with pytest.raises(PatternError) as refused:
+        ClientPattern(pattern.encode())
+    assert isinstance(refused.value, RefusedError) or pattern == "(*a"
+    assert perl.matches(pattern.encode(), []) is None
+
+
+SIGNS = {
+    Unsure.BRACES: r"\{",
+    Unsure.COMMAND: r"\(\*|\(\?[^:=!<>'imsx]|\\G|\\K[*+?{]",
+    Unsure.ESCAPE: r"\\[xcogk89]",
+    Unsure.FLAG: r"\(\?\^?[a-z]*(-[a-z]*)?[:)]",
+    Unsure.LOOKBEHIND: r"\(\?<[=!]",
+    Unsure.ODD: r"[+}]\+|\?\+|\*\+|\[",
+    Unsure.POSIX: r"\[[:.=]",
+    Unsure.REFERENCE: r"\\[1-9gk]|\(\?P=",
+    Unsure.UNICODE: r"\\[XpPN]|\\[bB]\{|\\x\{|\\[4-7]|\\o",
+}
+"""For each kind of construct that is not judged: how it looks. Whatever looks otherwise has to be understood."""
+
+
+def test_each_kind_that_is_not_judged_has_a_sign() -> None:
+    assert set(SIGNS) == set(Unsure) - {Unsure.SIZE}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kind"),
+    [
+        pytest.param("a{,2}", Unsure.BRACES, id="a count without its lower end"),
+        pytest.param("a{b", Unsure.BRACES, id="a brace that counts nothing"),
+        pytest.param("a{2,1}", Unsure.BRACES, id="a count that runs backwards"),
+        pytest.param("(?R)", Unsure.COMMAND, id="recursion"),
+        pytest.param("(?|a|b)", Unsure.COMMAND, id="branch reset"),
+        pytest.param("(?(1)a|b)", Unsure.COMMAND, id="condition"),
+        pytest.param("(*ACCEPT)", Unsure.COMMAND, id="verb"),
+        pytest.param("(?{1})", Unsure.COMMAND, id="code"),
+        pytest.param(r"\G", Unsure.COMMAND, id="where the last match ended"),
+        pytest.param(r"\x{zz}", Unsure.ESCAPE, id="no number"),
+        pytest.param("(?u)a", Unsure.FLAG, id="a character set"),
+        pytest.param("(?xx)a", Unsure.FLAG, id="a doubled flag"),
+        pytest.param("(?<=a|bc)d", Unsure.LOOKBEHIND, id="two widths"),
+        pytest.param("(?<=a+)d", Unsure.LOOKBEHIND, id="any width"),
+        pytest.param("^++a", Unsure.ODD, id="a possessive anchor"),
+        pytest.param(r"[^\w\W]*", Unsure.ODD, id="a class of nothing"),
+        pytest.param("[[.a.]]", Unsure.POSIX, id="collating symbol"),
+        pytest.param(r"\1(a)", Unsure.REFERENCE, id="a group to come"),
+        pytest.param(r"(a\1)", Unsure.REFERENCE, id="a group in the middle of it"),
+        pytest.param(r"(a)*\1", Unsure.REFERENCE, id="a repeated group"),
+        pytest.param(r"(?:(a)|b)\1", Unsure.REFERENCE, id="a group of one branch"),
+        pytest.param(r"(?-i)(a)(?i)\1", Unsure.REFERENCE, id="a reference in any case to a group in one"),
+        pytest.param(r"\pL", Unsure.UNICODE, id="property"),
+        pytest.param(r"\x{100}", Unsure.UNICODE, id="a character beyond bytes"),
+        pytest.param(r"\N{U+41}", Unsure.UNICODE, id="a named character"),
+        pytest.param("a" * 5000, Unsure.SIZE, id="too long"),
+        pytest.param("(" * 60 + ")" * 60, Unsure.SIZE, id="too deep"),
+    ],
+)
+def test_what_is_not_certain_is_not_understood(pattern: str, kind: Unsure) -> None:
+    with pytest.raises(NotUnderstoodError) as error:
+        ClientPattern(pattern.encode())
+    assert error.value.kind is kind
+    assert kind.value in str(error.value)
+
+
+@given(common_patterns)
+def test_everything_that_people_write_is_understood(pattern: str) -> None:
+    ClientPattern(pattern.encode())
+
+
+@given(plain_patterns)
+@settings(max_examples=100)
+def test_of_what_is_understood_only_odd_combinations_are_not(pattern: str) -> None:
+    # A count after a flag, or after \b or \N, where Perl reads something else into the brace.
+    braces = {Unsure.BRACES, Unsure.UNICODE} if re.search(r"(\)|\\[bBN])\{", pattern) else set()
+    assert not_understood(pattern) in {None, Unsure.ODD, Unsure.LOOKBEHIND, Unsure.SIZE} | braces
+
+
+@given(wild_patterns)
+@settings(max_examples=100)
+def test_what_is_not_understood_has_the_sign_of_its_kind(pattern: str) -> None:
+    kind = not_understood(pattern)
+    assert kind in {None, Unsure.SIZE} or re.search(SIGNS[kind], pattern)
+
+
+@given(plain_patterns | wild_patterns, st.lists(subjects, min_size=5, max_size=20))
+@settings(max_examples=250)
+def test_a_pattern_matches_what_it_matches_in_perl(perl: RealPerl, pattern: str, names: list[str]) -> None:
+    for encoding in ("utf-8", "iso-8859-1"):
+        raw = pattern.encode(encoding)
+        encoded = [name.encode(encoding) for name in names]
+        judged = perl.matches(raw, encoded)
+        try:
+            ClientPattern(raw)
+        except RefusedError:
+            assert judged is None
+        except NotUnderstoodError:
+            pass
+        else:
+            assert judged == [matches(raw, name) for name in encoded]
+
+
+@given(host_patterns, st.lists(hosts, min_size=5, max_size=20))
+@settings(max_examples=100)
+def test_a_pattern_for_hosts_matches_the_hosts_it_matches_in_perl(
+    perl: RealPerl, pattern: str, names: list[str]
+) -> None:
+    raw, encoded = pattern.encode(), [name.encode() for name in names]
+    assert perl.matches(raw, encoded) == [matches(raw, name) for name in encoded]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        pytest.param(r"^(?:(?:a|aa)+)+$", "a" * 200 + "b", id="nested repetition"),
+        pytest.param(r"^(?:(?:mail|mx|m|ail)+\d*)+$", "mail" * 40 + "!", id="nested branches"),
+        pytest.param(r"(?=(?:a|a)*b)a", "a" * 200, id="lookahead"),
+    ],
+)
+def test_a_pattern_that_takes_for_ever_is_stopped_and_never_matches_again(
+    monkeypatch: pytest.MonkeyPatch, pattern: str, name: str
+) -> None:
+    monkeypatch.setattr(clientpattern, "SECONDS_PER_MATCH", 0.05)
+    tested = ClientPattern(pattern.encode())
+    assert not tested.stopped
+    assert not tested.matches(name.encode(), name.encode())
+    assert tested.stopped
+    assert not tested.matches(b"a", b"a")
+
+
+@pytest.mark.parametrize("pattern", [r"^(?:\w+\.)*example\.com$", r"^(?:a|b)+\.com$", r".*a.*b.*c.*d.*e$"])
+def test_a_pattern_that_could_take_for_ever_but_does_not_is_not_stopped(pattern: str) -> None:
+    tested = ClientPattern(pattern.encode())
+    name = b"mail.pool-7.a.b.c.d.e.example.com"
+    tested.matches(name, name)
+    assert not tested.stopped

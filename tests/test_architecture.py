@@ -1,0 +1,157 @@
+"""Imports run one way, and only `cli` prints, reads the environment, asks the clock and exits."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+import postgrey_exporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(postgrey_exporter.__file__).parent
+FACES: Final = ("cli", "web", "metrics", "nagios", "report", "review", "explain")
+# The service hands what it knows to the metrics; the command line and the sample are programs.
+MAY_IMPORT_FACES: Final = ("service", "__main__", *FACES)
+PROGRAMS: Final = ("cli", "sample")
+
+
+def name_of(path: Path) -> str:
+    return ".".join(("postgrey_exporter", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+MODULES: Final = {name_of(path): ast.parse(path.read_text()) for path in sorted(ROOT.rglob("*.py"))}
+
+
+def room(module: str) -> str:
+    """Return the part of a module's name below the package: ``sources`` for ``postgrey_exporter.sources.file``."""
+    return module.removeprefix("postgrey_exporter").removeprefix(".").partition(".")[0]
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module imports, at its top, inside its functions and for type checking alone."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            for alias in node.names:
+                module = f"{node.module}.{alias.name}"
+                yield module if module in MODULES else node.module
+
+
+IMPORTS: Final = {module: set(imported(tree)) & MODULES.keys() for module, tree in MODULES.items()}
+
+
+def reach(module: str) -> set[str]:
+    """Return everything that a module imports, by whatever detour."""
+    found: set[str] = set()
+    new = set(IMPORTS[module])
+    while new:
+        found |= new
+        new = {further for one in new for further in IMPORTS[one]} - found
+    return found
+
+
+def test_no_import_leads_back_to_where_it_began() -> None:
+    # A package's own __init__ shows what its modules make.
+    graph = {module: {one for one in found if not module.startswith(f"{one}.")} for module, found in IMPORTS.items()}
+
+    list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_nothing_below_the_faces_imports_one() -> None:
+    below = {module for module in MODULES if room(module) not in MAY_IMPORT_FACES}
+    wrong = {(module, one) for module in below for one in IMPORTS[module] if room(one) in FACES}
+
+    assert wrong == {pair for pair in wrong if room(pair[0]) in PROGRAMS}
+
+
+def test_only_the_command_line_knows_itself_and_the_terminal() -> None:
+    wrong = {module for module, found in IMPORTS.items() if "cli" in map(room, found)}
+
+    assert {room(module) for module in wrong} <= {"cli", "__main__"}
+    assert {room(module) for module, tree in MODULES.items() if "click" in imported(tree)} <= {"cli", "report"}
+
+
+@pytest.mark.parametrize(
+    ("one", "others"),
+    [
+        pytest.param("sources", {"store", "snapshot", "database", "tally", "lists"}, id="sources"),
+        pytest.param("store", {"sources", "lists", "ingest"}, id="store"),
+        pytest.param("parser", {"sources", "store", "tally", "lists", "domains"}, id="parser"),
+        pytest.param("lists", {"sources", "store", "tally", "parser"}, id="lists"),
+        pytest.param("domains", {"sources", "store", "tally", "parser", "lists"}, id="domains"),
+    ],
+)
+def test_neighbours_do_not_know_each_other(one: str, others: set[str]) -> None:
+    modules = [module for module in MODULES if room(module) == one]
+
+    assert modules
+    assert {(module, found) for module in modules for found in reach(module) if room(found) in others} == set()
+
+
+# What only the command line may ask or do.
+OUTER: Final = {
+    "time": {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "sleep", "localtime", "gmtime"},
+    "datetime": {"now", "utcnow", "today"},
+    "date": {"today"},
+    "os": {"environ", "environb", "getenv", "getcwd", "_exit"},
+    "sys": {"stdin", "stdout", "stderr", "exit", "argv"},
+    "Path": {"cwd", "home"},
+}
+BUILT_IN: Final = {"print", "input", "exit", "quit"}
+REASONS: Final = {
+    "postgrey_exporter.sources.journalctl": {"os.environ"},  # what journalctl is started with
+    "postgrey_exporter.__main__": set[str](),
+}
+
+
+def outer(tree: ast.Module) -> Iterator[str]:
+    """Yield each use of the clock, the environment, the terminal and the process's end."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.attr in OUTER.get(node.value.id, ()):
+                yield f"{node.value.id}.{node.attr}"
+        elif isinstance(node, ast.ImportFrom) and node.module in OUTER:
+            yield from (f"{node.module}.{one.name}" for one in node.names if one.name in OUTER[node.module])
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in BUILT_IN:
+            yield node.func.id
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, (ast.Name, ast.Call)):
+            raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            if isinstance(raised, ast.Name) and raised.id == "SystemExit":
+                yield raised.id
+
+
+def test_only_the_programs_print_exit_and_ask_for_the_clock_and_the_environment() -> None:
+    used = {
+        module: set(outer(tree)) - REASONS.get(module, set())
+        for module, tree in MODULES.items()
+        if room(module) not in PROGRAMS
+    }
+
+    assert {module: found for module, found in used.items() if found} == {}
+
+
+def test_the_search_for_it_finds_it() -> None:
+    code = """
+import time, os
+from time import monotonic
+def f() -> None:
+    print(time.time(), os.environ["HOME"], datetime.now(UTC), sys.stderr)
+    raise SystemExit(2)
+"""
+
+    assert set(outer(ast.parse(code))) == {
+        *("print", "time.time", "os.environ", "time.monotonic", "datetime.now", "sys.stderr", "SystemExit")
+    }
+
+
+def test_no_module_is_longer_than_a_reader_can_bear() -> None:
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
+
+    assert {module: lines for module, lines in lengths.items() if lines > 400} == {}
