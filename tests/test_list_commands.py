@@ -151,6 +151,16 @@ def test_a_list_of_root_s_names_the_command_to_run(open_folder: Path, *, writabl
 
 
 @only_root
+def test_a_list_in_a_folder_of_root_s_names_the_command_too(open_folder: Path) -> None:
+    path = open_folder / "list"
+    path.touch()
+    os.chown(path, NOBODY, NOBODY)
+    done = as_nobody(open_folder, "whitelist", "--whitelist-file", path, "example.com")
+    assert done.returncode == 2
+    assert "may not write to its folder, and a list is replaced as a whole; run: sudo postgrey-exp" in done.stderr
+
+
+@only_root
 def test_the_named_command_does_it(open_folder: Path) -> None:
     path = open_folder / "list"
     path.touch()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NEW_FILE_MODE: Final = 0o644
 NEW_FOLDER_MODE: Final = 0o755
 
+_WRITABLE: Final = 0o222
 _LOCK_ATTEMPTS: Final = 100
 _LOCK_PAUSE: Final = 0.1
 _ACL: Final = "system.posix_acl_access"
@@ -129,8 +130,8 @@ def replace(old: ListFile, data: bytes) -> None:
     """
     new = old.real.with_name(f".{old.real.name}.postgrey-exporter")
     with _worded(old.path):
-        if old.about is not None and old.about.st_nlink > 1:
-            raise ListEditError(f"{old.path}: has other names (hard links), which would keep the old content")
+        if old.about is not None:
+            _check_editable(old.path, old.about)
         with suppress(FileNotFoundError):
             new.unlink()  # left by an editor that was killed
         try:
@@ -180,6 +181,14 @@ def _write(new: Path, data: bytes, old: ListFile) -> None:
         else:
             _take_over(descriptor, old.real, old.about)
         os.fsync(descriptor)
+
+
+def _check_editable(path: Path, about: os.stat_result) -> None:
+    # A rename asks for neither, so what the file's owner meant by them has to be asked for here.
+    if not about.st_mode & _WRITABLE:
+        raise ListEditError(f"{path}: is read-only: chmod u+w it first, if it may be changed by hand")
+    if about.st_nlink > 1:
+        raise ListEditError(f"{path}: has other names (hard links), which would keep the old content")
 
 
 def _create(new: Path, path: Path) -> None:

@@ -17,9 +17,11 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import measure
+from benchmarks.judging import clients, write_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,6 +200,30 @@ def attack(bench: Bench) -> Iterator[Row]:
         )
 
 
+def judging(bench: Bench) -> Iterator[Row]:
+    """Explain 100,000 clients against 5,000 entries; judge 200,000 clients of a state anew after a list edit."""
+    folder = bench.folder / "judging"
+    folder.mkdir()
+    write_list(folder / "whitelist", 5000)
+    streamed = folder / "clients"
+    streamed.write_text("".join(f"{name} {address}\n" for name, address in clients(bench.lines(100_000))))
+    explain = (*OURS, "explain", "--format", "json", "--whitelist-file", str(folder / "whitelist"), "-")
+    command = ("sh", "-c", f"{shlex.join(explain)} < {streamed} || true")
+    (figures,) = measure.alternate([command], bench.runs)
+    yield Row(
+        "explain 100,000 clients, 5,000 entries",
+        f"{figures.wall:.2f} s ({figures.cpu:.2f} s CPU)",
+        memory=f"{figures.peak_mb:.0f} MB",
+        goal="2 s",
+    )
+    seconds = []
+    for _ in range(min(bench.runs, 3)):
+        (folder / "judged.sqlite3").unlink(missing_ok=True)
+        program = (sys.executable, "-m", "benchmarks.judging", str(folder), str(bench.lines(200_000)), "5000")
+        seconds.append(float(subprocess.run(program, capture_output=True, text=True, check=True).stdout))
+    yield Row("judge 200,000 clients anew, 5,000 entries", f"{median(seconds):.2f} s", goal="1 s")
+
+
 JOBS: Final[dict[str, Callable[[Bench], Iterator[Row]]]] = {
     "collect-mixed": collect_mixed,
     "collect-postgrey": collect_postgrey,
@@ -205,6 +231,7 @@ JOBS: Final[dict[str, Callable[[Bench], Iterator[Row]]]] = {
     "report-postgrey": report_postgrey,
     "report-archives": report_archives,
     "attack": attack,
+    "judging": judging,
     "collect-linear": collect_linear,
 }
 

@@ -411,6 +411,13 @@ def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], objec
         editor(path).add([NEW])
 
 
+def test_a_read_only_file_is_left_alone_even_by_root(path: Path) -> None:
+    path.chmod(0o444)
+    with pytest.raises(ListEditError, match="is read-only: chmod"):
+        editor(path).add([NEW])
+    assert path.read_bytes() == b"# ours\nexample.net\n"
+
+
 def test_a_file_with_another_name_is_refused(path: Path) -> None:
     path.with_name("other").hardlink_to(path)
     with pytest.raises(ListEditError, match="hard links"):

@@ -1,0 +1,70 @@
+"""Lists of thousands of entries against clients by the hundred thousand: what `explain` and a list edit cost.
+
+Run as a program it prints the seconds that judging all clients of a state anew takes:
+
+    python -m benchmarks.judging FOLDER CLIENTS ENTRIES
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from postgrey_exporter.decision import GREYLIST, NEW, Client, Decision
+from postgrey_exporter.lists import ListFiles
+from postgrey_exporter.parser import Parsed
+from postgrey_exporter.store import UNCOVERED, WHITELISTED, Store
+from postgrey_exporter.tally import Tally
+from postgrey_exporter.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW: Final = 1_790_000_000.0
+_PORTION: Final = 20_000
+
+
+def write_list(path: Path, entries: int) -> None:
+    """Write a whitelist: names, patterns and networks in equal parts."""
+    forms = (
+        "relay{n}.example.net",
+        r"/\.pool{n}\.example\.com$/",
+        "198.{a}.{b}.0/24",
+    )
+    lines = (forms[n % 3].format(n=n, a=18 + n // 3 // 250 % 2, b=n // 3 % 250) for n in range(entries))
+    path.write_text("".join(f"{line}\n" for line in lines))
+
+
+def clients(count: int) -> Iterator[Client]:
+    """Yield distinct clients, some of which the list covers."""
+    for n in range(count):
+        domain = ("example.com", "example.net", "example.org")[n % 3]
+        yield Client(f"out{n}.pool{n % 20_000}.{domain}", f"203.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}")
+
+
+def main() -> None:
+    """Fill a state and judge it by a list."""
+    folder, count, entries = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    store = Store(folder / "judged.sqlite3", window=Window(), max_domains=1000)
+    tally = Tally()
+    for n, client in enumerate(clients(count), start=1):
+        tally.add(Parsed([Decision(NOW, GREYLIST, NEW, client, None, n)]))
+        if n % _PORTION == 0 or n == count:
+            store.merge("log", tally, {}, lambda _: UNCOVERED, NOW)
+            tally = Tally()
+    write_list(folder / "whitelist", entries)
+    lists = ListFiles([folder / "whitelist"], [])
+    begun = time.perf_counter()
+    lists.refresh(NOW)
+    store.judge(
+        lambda client: WHITELISTED if lists.lists.covers(client.name, client.address) else UNCOVERED,
+        lists.fingerprint,
+    )
+    print(time.perf_counter() - begun)
+    store.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""A few hundred kills under every scheme of the real logrotate's; ``make torture`` makes it thousands."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+import running
+from parts import require
+from running import Files
+
+from torture.counts import compare
+from torture.schemes import PROGRAMS, SCHEMES
+from torture.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KILLS: Final = 25
+"""Processes to kill in each scheme."""
+
+
+def in_memory() -> Mapping[str, str]:
+    """Return an environment in which temporary files are no files on a disk, where there is such a place."""
+    kept = dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent))
+    return kept | ({"TMPDIR": "/dev/shm"} if os.access("/dev/shm", os.W_OK) else {})  # noqa: S108
+
+
+def run(*arguments: str) -> str:
+    """Run a module of the harness in a process of its own, which may fork; return what it prints."""
+    ended = subprocess.run(
+        [sys.executable, "-m", *arguments], env=in_memory(), capture_output=True, text=True, check=False, timeout=600
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_no_line_is_lost_or_doubled_whenever_the_exporter_is_killed(scheme: str) -> None:
+    require("logrotate")
+    for program, package in PROGRAMS.get(scheme, ()):
+        require(program, package)
+    said = run("torture", "--kills", str(KILLS), "--seed", "1", "--scheme", scheme)
+    assert "processes were killed" in said
+
+
+def test_a_kill_between_any_two_steps_of_a_reading() -> None:
+    require("logrotate")
+    said = run("torture.crash_points")
+    assert "all counts are right" in said
+
+
+def test_the_harness_notices_a_lost_and_a_doubled_line(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    writer = Writer(files.log, random.Random(1))
+    writer.write(50)
+    writer.close()
+    first, second, *rest = files.log.read_text().splitlines(keepends=True)
+    greylisted = [line for line in rest if "action=greylist" in line]
+    rest.remove(greylisted[0])
+    files.log.write_text("".join([first, second, *rest, greylisted[1]]))
+    metrics = tmp_path / "metrics.prom"
+    ended = running.run("collect", *files.options, "--output", metrics)
+    assert ended.returncode == 0, ended.stderr
+    difference = compare(writer, metrics.read_text(), files.state, files.log)
+    assert (difference.lost, difference.doubled) == (1, 1)
