@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := .run
 LISTEN ?= 127.0.0.1:10123
 
-.PHONY: run test lint bench install clean
+.PHONY: run test lint bench torture install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test             lint, type check and every test whose parts are installed"
 	@echo "make lint             ruff and mypy only"
 	@echo "make bench            measure speed and memory against grep and mtail"
+	@echo "make torture          kill the exporter thousands of times under every scheme of rotation, and count"
 	@echo "make install          build .venv with the command in it"
 
 # What is missing on a fresh machine is named with its Debian package, before anything is built.
@@ -63,6 +64,9 @@ test: lint
 
 bench: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.bench $(ARGS)
+
+torture: $(VENV)/.installed-test
+	PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(RUN) build dist *.egg-info
