@@ -125,6 +125,10 @@ def test_a_pattern_is_found_by_whatever_end_it_has(content: bytes, *, expected: 
     assert (covered(content, "mail.example.com") is not None) is expected
 
 
+def test_text_that_begins_with_the_dot_before_the_parent_domain_is_found() -> None:
+    assert covered(rb"/\.exa.com$/", "mail.exa.com") == 1
+
+
 @pytest.mark.parametrize("content", [b"/n$/", b"/^.nknown$/", b"/wn$/", b"unknown", b"/^unknown$/", b"/kn/"])
 def test_a_name_without_a_dot_is_covered_too(content: bytes) -> None:
     assert covered(content, "unknown") == 1

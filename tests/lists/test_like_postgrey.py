@@ -141,6 +141,10 @@ def starts_with(line: str, what: str) -> bool:
 whitelist_lines = st.lists(
     st.one_of(common_lines, common_lines, odd_lines, plain_patterns.map("/{}/".format)), min_size=1, max_size=40
 )
+ALWAYS_ASKED = [
+    *("198.18.0.0", "198.18.7.7", "198.18.255.255", "198.19.0.1", "198.19.127.128", "198.20.0.0", "::198.18.0.1"),
+    *("2001:db8::", "2001:db8:7::1", "2001:db8:7f::80", "2001:db9::", "::ffff:198.18.7.7"),
+]
 names_asked = st.lists(client_names.filter(usable), min_size=5, max_size=40)
 addresses_asked = st.lists(addresses, min_size=5, max_size=15)
 
@@ -152,7 +156,7 @@ def test_lists_drawn_at_random_cover_what_they_cover_for_postgrey(
 ) -> None:
     content = "\n".join(lines).encode()
     clients = [
-        *product(names, addresses),
+        *product(names, [*addresses, *ALWAYS_ASKED]),
         *((name, "203.0.113.9") for line in lines for name in variations(line) if usable(name)),
     ]
     postgrey.reload(content)
