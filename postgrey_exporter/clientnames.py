@@ -7,10 +7,9 @@ greylisting was made for, so its name decides where the evidence is to be sought
 from __future__ import annotations
 
 import re
-from collections import Counter
 from enum import Enum
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
 
 from postgrey_exporter.domains import registrable_domain
@@ -95,31 +94,40 @@ def has_address(host: str, address: str) -> bool:
 
     Of an IPv6 address, its network or its interface is enough.
     """
-    try:
-        parsed = ip_address(address)
-    except ValueError:
+    if not host:
         return False
-    if isinstance(parsed, IPv6Address):
-        return _has_groups(host, parsed)
-    if f"{int(parsed):08x}" in host:
+    try:
+        packed = inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+    except (OSError, ValueError):
+        return False
+    in_hexadecimal = packed.hex()
+    if ":" in address:
+        return _has_groups(host, in_hexadecimal)
+    if in_hexadecimal in host:
         return True
-    numbers = Counter(str(int(number)) for number in _NUMBER.findall(host))
-    octets = Counter(address.split("."))
-    if sum((numbers & octets).values()) >= OCTETS_OF_A_LINE:
+    numbers = _NUMBER.findall(host)
+    octets = list(map(str, packed))
+    for number in numbers:
+        octet = number.lstrip("0") or "0"
+        if octet in octets:
+            octets.remove(octet)
+    if len(packed) - len(octets) >= OCTETS_OF_A_LINE:
         return True
-    run = "".join(octet.zfill(3) for octet in address.split("."))
-    return run in host
+    run = "".join([octet.zfill(3) for octet in address.split(".")])
+    return any(run in number for number in numbers)
 
 
-def _has_groups(host: str, address: IPv6Address) -> bool:
-    groups = address.exploded.split(":")
+def _has_groups(host: str, address: str) -> bool:
     digits = host.replace("-", "").replace(".", "")
-    short = [group.lstrip("0") or "0" for group in groups]
-    for half in (slice(0, 4), slice(4, 8)):
-        if "".join(groups[half]) in digits or "-".join(short[half]) in host:
+    for half in (address[:16], address[16:]):
+        short = [half[at : at + 4].lstrip("0") or "0" for at in range(0, 16, 4)]
+        if half in digits or "-".join(short) in host:
             return True
     return False
 
 
 def _has_part(text: str, parts: tuple[str, ...]) -> bool:
-    return any(part in text for part in parts)
+    for part in parts:  # noqa: SIM110 - called for every client: a generator would take twice the time
+        if part in text:
+            return True
+    return False
