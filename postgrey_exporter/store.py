@@ -24,7 +24,7 @@ from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from postgrey_exporter.tally import Tally
@@ -204,44 +204,42 @@ class Store:
                     change.unreviewed += attempts.total
             if judged == WHITELISTED:
                 change.ineffective += tally.since_lists_changed[client]
-        clients: list[tuple[str, str, int, int, int, int]] = []
-        for name, domain in merge_domains(self._db, changes, self.max_domains, first_hour).items():
-            clients.extend(
-                (
-                    client.name,
-                    client.address,
-                    domain,
-                    network_number(client.address),
-                    verdicts[client],
-                    max(tally.greylisted[client]),
-                )
-                for client in changes[name].clients
-                if max(tally.greylisted[client]) >= first_hour
-            )
-        self._add_attempts(clients, tally, first_hour)
+        domains = merge_domains(self._db, changes, self.max_domains, first_hour)
+        self._add_clients(domains, changes, verdicts, tally, first_hour)
+        self._add_attempts(tally, first_hour)
 
-    def _add_attempts(
-        self, clients: list[tuple[str, str, int, int, int, int]], tally: Tally, first_hour: int
+    def _add_clients(
+        self,
+        domains: Mapping[str, int],
+        changes: Mapping[str, DomainChange],
+        verdicts: Mapping[Client, int],
+        tally: Tally,
+        first_hour: int,
     ) -> None:
-        rows: list[tuple[int, int, int, int]] = []
-        for client in sorted(clients):
-            (number,) = self._db.execute(
-                """
-                INSERT INTO client (name, address, domain, network, verdict, last_hour) VALUES (?, ?, ?, ?, ?, ?)
-                ON CONFLICT DO UPDATE SET last_hour = max(last_hour, excluded.last_hour) RETURNING id
-                """,
-                client,
-            ).fetchone()
-            hours = tally.greylisted[Client(*client[:2])]
-            rows.extend(
-                (hour, number, attempts.new, attempts.early_retry)
-                for hour, attempts in hours.items()
-                if hour >= first_hour
-            )
+        """Add the clients that have an attempt inside the window. What is sorted lies together in the file too."""
+        rows = [
+            (*client, domain, network_number(client.address), verdicts[client], last_hour)
+            for name, domain in domains.items()
+            for client in changes[name].clients
+            if (last_hour := max(tally.greylisted[client])) >= first_hour
+        ]
         self._db.executemany(
-            "INSERT INTO attempt VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
-            "SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry",
+            "INSERT INTO client (name, address, domain, network, verdict, last_hour) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET last_hour = max(last_hour, excluded.last_hour)",
             sorted(rows),
+        )
+
+    def _add_attempts(self, tally: Tally, first_hour: int) -> None:
+        rows = [
+            (hour, attempts.new, attempts.early_retry, *client)
+            for client, hours in sorted(tally.greylisted.items())
+            for hour, attempts in hours.items()
+            if hour >= first_hour
+        ]
+        self._db.executemany(
+            "INSERT INTO attempt SELECT ?, id, ?, ? FROM client WHERE name = ? AND address = ? ON CONFLICT DO UPDATE "
+            "SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry",
+            rows,
         )
 
     @staticmethod
