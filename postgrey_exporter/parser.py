@@ -88,14 +88,9 @@ class Parser:
         stamps without one, and the time to lines without a header.
         """
         parsed = Parsed()
-        ours = 0
-        for line in self._candidates(lines):
-            decision = self._usual.decision(line, seen_at)
-            if decision is not None:
-                parsed.decisions.append(decision)
-                ours += 1
-            else:
-                ours += self._read_line(line, seen_at, parsed)
+        candidates = self._candidates(lines)
+        unusual = self._usual.read(candidates, seen_at, parsed.decisions)
+        ours = len(candidates) - sum(not self._read_line(line, seen_at, parsed) for line in unusual)
         total = lines.count(b"\n") + (bool(lines) and not lines.endswith(b"\n"))
         parsed.foreign = total - ours
         return parsed

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postgrey_exporter.decision import GREYLIST, NEW, PASS, TRIPLET_FOUND, Client
+from postgrey_exporter.decision import GREYLIST, NEW, PASS, TRIPLET_FOUND, Client, Decision
 from postgrey_exporter.parser import Parsed, Parser
 from postgrey_exporter.syslog import HeaderReader
 from postgrey_exporter.usual import UsualLines
@@ -29,11 +29,20 @@ class LongWay(Parser):
 
     def __init__(self) -> None:
         super().__init__(zone=UTC, secret=SECRET)
-        self._usual.decision = lambda line, seen_at: None  # type: ignore[method-assign]  # noqa: ARG005
+        self._usual.read = lambda lines, seen_at, decisions: iter(lines)  # type: ignore[method-assign]  # noqa: ARG005
 
 
-def short_way() -> UsualLines:
-    return UsualLines(TAG, HeaderReader(UTC), SECRET)
+class ShortWay:
+    """Reads usual lines one at a time."""
+
+    def __init__(self) -> None:
+        self._usual = UsualLines(TAG, HeaderReader(UTC), SECRET)
+
+    def decision(self, line: bytes) -> Decision | None:
+        decisions: list[Decision] = []
+        unusual = list(self._usual.read([line], SEEN, decisions))
+        assert unusual == ([] if decisions else [line])
+        return decisions[0] if decisions else None
 
 
 @pytest.mark.parametrize(
@@ -47,13 +56,13 @@ def short_way() -> UsualLines:
     ],
 )
 def test_usual_lines_are_read(header: str) -> None:
-    usual = short_way()
+    usual = ShortWay()
     lines = (
         f"{header}action=greylist, reason=new, {FIELDS}",
         f"{header}action=pass, reason=triplet found, delay=7, {FIELDS}",
     )
 
-    decisions = [usual.decision(line.encode(), SEEN) for line in lines]
+    decisions = [usual.decision(line.encode()) for line in lines]
 
     client = Client("mail.example.com", "192.0.2.1")
     assert [decision and decision[:-1] for decision in decisions] == [
@@ -130,8 +139,8 @@ def line_of(changes: dict[int, str]) -> bytes:
     return "".join(changes.get(place, pieces[0]) for place, pieces in enumerate(PIECES)).encode()
 
 
-def agree(usual: UsualLines, line: bytes) -> None:
-    decision = usual.decision(line, SEEN)
+def agree(usual: ShortWay, line: bytes) -> None:
+    decision = usual.decision(line)
     if decision is not None:
         parsed = LongWay().parse(line, SEEN)
         assert parsed == Parsed(parsed.decisions)
@@ -141,17 +150,17 @@ def agree(usual: UsualLines, line: bytes) -> None:
 
 @pytest.mark.parametrize("place", range(len(PIECES)))
 def test_the_short_way_agrees_with_the_long_one_whatever_piece_is_odd(place: int) -> None:
-    usual = short_way()
+    usual = ShortWay()
 
-    assert usual.decision(line_of({}), SEEN) is not None
+    assert usual.decision(line_of({})) is not None
     for piece in PIECES[place]:
         agree(usual, line_of({place: piece}))
 
 
 def test_a_stamp_is_read_right_whatever_stamp_was_read_before() -> None:
     for before, after in product(STAMPS, repeat=2):
-        usual = short_way()
-        usual.decision(line_of({0: before}), SEEN)
+        usual = ShortWay()
+        usual.decision(line_of({0: before}))
         agree(usual, line_of({0: after}))
 
 
@@ -165,7 +174,7 @@ def test_a_stamp_is_read_right_whatever_stamp_was_read_before() -> None:
     )
 )
 def test_the_short_way_agrees_with_the_long_one_on_lines_of_odd_pieces(lines: list[dict[int, str]]) -> None:
-    usual = short_way()
+    usual = ShortWay()
 
     for changes in lines:
         agree(usual, line_of(changes))
