@@ -82,19 +82,19 @@ def replay(before: Message | None, attempts: Iterable[Attempt]) -> list[Message]
             if not attempt.passed:
                 messages.append(_begun(attempt))
         elif attempt.passed:
-            messages[-1] = latest._replace(
-                last=max(attempt.time, latest.last), accepted=attempt.time, reported=attempt.reported
+            last = max(attempt.time, latest.last)
+            messages[-1] = Message(
+                latest.first, last, latest.network, latest.moved, attempt.time, attempt.reported, latest.line
             )
         else:
+            last = max(attempt.time, latest.last)
             moved = latest.moved or attempt.network != latest.network
-            messages[-1] = latest._replace(last=max(attempt.time, latest.last), moved=moved)
+            messages[-1] = Message(latest.first, last, latest.network, moved, None, None, latest.line)
     return messages
 
 
 def _begun(attempt: Attempt) -> Message:
-    return Message(
-        attempt.time, attempt.time, attempt.network, moved=False, accepted=None, reported=None, line=attempt.line
-    )
+    return Message(attempt.time, attempt.time, attempt.network, False, None, None, attempt.line)
 
 
 def message_key(secret: bytes, sender: bytes, recipient: bytes) -> int:

@@ -13,13 +13,12 @@ from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from postgrey_exporter.addresses import network_number
 from postgrey_exporter.database import lock, open_writable, translated
 from postgrey_exporter.decision import Client
 from postgrey_exporter.domain_store import DomainChange, keep_to_limit, merge_domains
-from postgrey_exporter.domains import registrable_domain
 from postgrey_exporter.message_store import merge_messages, prune_messages
 from postgrey_exporter.messages import KEY_SIZE
+from postgrey_exporter.places import place_of
 from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
@@ -193,7 +192,7 @@ class Store:
         changes: defaultdict[str, DomainChange] = defaultdict(DomainChange)
         verdicts: dict[Client, int] = {}
         for client, hours in tally.greylisted.items():
-            change = changes[registrable_domain(client.name)]
+            change = changes[place_of(client).domain]
             verdicts[client] = judged = verdict(client)
             change.clients.append(client)
             change.last_hour = max(change.last_hour, *hours)
@@ -218,7 +217,7 @@ class Store:
     ) -> None:
         """Add the clients that have an attempt inside the window. What is sorted lies together in the file too."""
         rows = [
-            (*client, domain, network_number(client.address), verdicts[client], last_hour)
+            (*client, domain, place_of(client).network, verdicts[client], last_hour)
             for name, domain in domains.items()
             for client in changes[name].clients
             if (last_hour := max(tally.greylisted[client])) >= first_hour

@@ -6,13 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from postgrey_exporter.addresses import network_number
-from postgrey_exporter.clientnames import is_customer_line
 from postgrey_exporter.decision import GREYLIST, NEW, Client
-from postgrey_exporter.domains import registrable_domain
 from postgrey_exporter.messages import Attempt, Message, replay
 from postgrey_exporter.parser import DECISION, FOREIGN, MALFORMED, NO_DECISION
-from postgrey_exporter.window import hour_of
+from postgrey_exporter.places import place_of
+from postgrey_exporter.window import HOUR, hour_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,8 +55,6 @@ class Tally:
     """By domain and message key: what was tried, in the order of the log."""
     cells: int = 0
     """How many (client, hour) and attempts there are: the measure of its size in memory."""
-    _places: dict[Client, tuple[str, int, bool]] = field(default_factory=dict)
-    """By client: its domain, the number of its network, and whether it is a customer's line."""
 
     def add(self, parsed: Parsed) -> None:
         """Add what a block of lines held."""
@@ -67,25 +63,30 @@ class Tally:
         lines[NO_DECISION] += parsed.no_decision
         lines[FOREIGN] += parsed.foreign
         lines[MALFORMED] += parsed.malformed
-        for moment, action, reason, client, delay, message in parsed.decisions:
-            if self.wanted is not None and not self.wanted(moment):
-                continue
-            hour = hour_of(moment)
+        decisions = parsed.decisions
+        if self.wanted is not None:
+            decisions = [decision for decision in decisions if self.wanted(decision.time)]
+        if decisions:
+            self._note_moments([decision.time for decision in decisions])
+        hour = begin = end = 0
+        for moment, action, reason, client, delay, message in decisions:
+            if not begin <= moment < end:
+                hour = hour_of(moment)
+                begin, end = hour * HOUR, (hour + 1) * HOUR
             self.decisions[hour, action, reason] += 1
-            if self.last_event is None or moment > self.last_event:
-                self.last_event = moment
-            if self.first_event is None or moment < self.first_event:
-                self.first_event = moment
-            self._add_to_message(client, message, moment, action is not GREYLIST, delay)
-            if action is not GREYLIST:
-                continue
-            attempts = self._attempts(client, hour)
-            if reason is NEW:
-                attempts.new += 1
+            passed = action is not GREYLIST
+            domain, network, line = place_of(client)
+            attempt = Attempt(moment, network, passed, delay, line)
+            attempts = self.messages.get((domain, message))
+            if attempts is None:
+                self.messages[domain, message] = [attempt]
             else:
-                attempts.early_retry += 1
-            if moment > self.lists_changed:
-                self.since_lists_changed[client] += 1
+                attempts.append(attempt)
+            if not passed:
+                self._add_greylisted(client, hour, reason)
+                if moment > self.lists_changed:
+                    self.since_lists_changed[client] += 1
+        self.cells += len(decisions)
 
     def decision_totals(self) -> Counter[tuple[str, str]]:
         """Return the decisions by action and reason."""
@@ -106,19 +107,12 @@ class Tally:
             for message in replay(None, sorted(attempts, key=lambda attempt: attempt.time)):
                 yield domain, message
 
-    def _add_to_message(self, client: Client, key: int, moment: float, passed: bool, delay: int | None) -> None:
-        place = self._places.get(client)
-        if place is None:
-            place = self._places[client] = (
-                registrable_domain(client.name),
-                network_number(client.address),
-                is_customer_line(client.name, client.address),
-            )
-        domain, network, line = place
-        self.messages.setdefault((domain, key), []).append(Attempt(moment, network, passed, delay, line))
-        self.cells += 1
+    def _note_moments(self, moments: list[float]) -> None:
+        first, last = min(moments), max(moments)
+        self.first_event = first if self.first_event is None else min(first, self.first_event)
+        self.last_event = last if self.last_event is None else max(last, self.last_event)
 
-    def _attempts(self, client: Client, hour: int) -> Attempts:
+    def _add_greylisted(self, client: Client, hour: int, reason: str) -> None:
         hours = self.greylisted.get(client)
         if hours is None:
             hours = self.greylisted[client] = {}
@@ -126,4 +120,7 @@ class Tally:
         if attempts is None:
             attempts = hours[hour] = Attempts()
             self.cells += 1
-        return attempts
+        if reason is NEW:
+            attempts.new += 1
+        else:
+            attempts.early_retry += 1

@@ -1,0 +1,31 @@
+"""Where a client belongs: what its name and its address say, worked out once for each."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from postgrey_exporter.addresses import network_number
+from postgrey_exporter.clientnames import is_customer_line
+from postgrey_exporter.domains import registrable_domain
+
+if TYPE_CHECKING:
+    from postgrey_exporter.decision import Client
+
+
+class Place(NamedTuple):
+    """What a client is counted by."""
+
+    domain: str
+    """Its registrable domain, or `domains.UNKNOWN`."""
+    network: int
+    """A number that stands for its network, see `addresses.network_number`."""
+    line: bool
+    """Whether its name is that of a customer's line."""
+
+
+@lru_cache(maxsize=20_000)
+def place_of(client: Client) -> Place:
+    """Return where a client belongs."""
+    name, address = client
+    return Place(registrable_domain(name), network_number(address), is_customer_line(name, address))
