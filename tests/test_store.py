@@ -319,6 +319,19 @@ def test_a_domain_silent_for_a_whole_window_gives_its_place_to_the_next(path: Pa
     assert snapshot(path).domains == (DomainCounter("example.net", 1, 0, 0), DomainCounter("other", 1, 0, 0))
 
 
+def test_a_domain_that_speaks_up_again_in_the_same_merge_keeps_its_place(path: Path) -> None:
+    with closing(opened(path, max_domains=2)) as store:
+        store.merge(LOG, greylisted(THIRD, hour=900), {}, uncovered, 900 * HOUR)
+        store.merge(LOG, greylisted(SECOND, hour=950), {}, uncovered, 950 * HOUR)
+        store.merge(LOG, greylisted(FIRST, SECOND, FOURTH, hour=1000), {}, uncovered, NOW)
+
+    assert snapshot(path).domains == (
+        DomainCounter("example.com", 1, 0, 0),
+        DomainCounter("example.net", 2, 0, 0),
+        DomainCounter("other", 1, 0, 0),
+    )
+
+
 def test_the_longest_silent_domain_gives_its_place_first(path: Path) -> None:
     with closing(opened(path, max_domains=2)) as store:
         store.merge(LOG, greylisted(SECOND, hour=1000), {}, uncovered, NOW)
