@@ -72,6 +72,10 @@ QUIRKS: Final[dict[str, tuple[bytes, str]]] = {
     "mask with a hole": (b"2001:db8::/ffff::ffff", "postgrey drops 2001:db8::/ffff::ffff in silence"),
     "mask as IPv4": (b"2001:db8::/255.255.0.0", ""),
     "mask as a number": (b"2001:db8::/340282366920938463463374607431768211200", ""),
+    "mask as too large a number": (
+        b"2001:db8::/340282366920938463463374607431768211456",
+        "this covers every IPv4 client, too",
+    ),
     "mask as a word": (b"2001:db8:: any", "this covers every IPv4 client, too"),
     "mask host": (b"2001:db8::7 host", ""),
     "mask broadcast": (b"2001:db8::7 broadcast", "postgrey drops 2001:db8::7 broadcast in silence"),

@@ -203,6 +203,17 @@ def test_a_list_that_cannot_be_read_keeps_its_content_and_says_why(
     assert watched.files.statuses()[2].up
 
 
+def test_a_fifo_put_in_place_at_the_last_moment_does_not_block(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.refresh()
+    before = watched.whitelist.stat()
+    make_fifo(watched.whitelist)
+    monkeypatch.setattr(type(watched.whitelist), "stat", lambda _: before)
+    assert not watched.refresh()
+    assert "is no regular file" in str(watched.status.error)
+
+
 def test_a_list_without_permission_keeps_its_content_and_says_what_to_do(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,6 +111,8 @@ def test_the_whitelist_is_named_before_the_ignore_file() -> None:
         pytest.param(rb"/(?=mail).*\.com$/", True, id="a condition at the start"),
         pytest.param(rb"/mail(?=\.example)\.example\.com$/", True, id="a condition on the end"),
         pytest.param(rb"/mail(?!\.example)\.example\.com$/", False, id="a condition against the end"),
+        pytest.param(rb"/exam\Bple\.com$/", True, id="no edge of a word before the end"),
+        pytest.param(rb"/exam\bple\.com$/", False, id="an edge of a word before the end"),
         pytest.param(rb"/$/", True, id="the end alone"),
         pytest.param(rb"/^$/", False, id="nothing"),
         pytest.param(rb"/m$/", True, id="one letter"),

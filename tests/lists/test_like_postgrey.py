@@ -112,7 +112,15 @@ def test_a_line_with_a_quirk_covers_what_it_covers_for_postgrey(postgrey: RealPo
 
 def test_all_quirks_together_cover_what_they_cover_for_postgrey(postgrey: RealPostgrey) -> None:
     everything = {"pattern that takes everything", "pattern that takes all but the empty name", "three slashes"}
-    everything |= {"everything", "all of IPv4", "all of IPv4 as IPv6", "mask as a word", "com", "name of one label"}
+    everything |= {
+        "everything",
+        "all of IPv4",
+        "all of IPv4 as IPv6",
+        "mask as a word",
+        "mask as too large a number",
+        "com",
+        "name of one label",
+    }
     content = b"\n".join(line for name, (line, _) in QUIRKS.items() if name not in everything)
     names = [name for line, _ in QUIRKS.values() for name in variations(line.decode("latin-1")) if usable(name)]
     clients = [(name, "203.0.113.9") for name in (*QUIRK_NAMES, *names)]

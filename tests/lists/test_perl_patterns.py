@@ -13,6 +13,7 @@ from lists.perl_strategies import common_patterns, host_patterns, hosts, plain_p
 from lists.real_perl import RealPerl
 
 from postgrey_exporter.lists.perl import clientpattern
+from postgrey_exporter.lists.perl.byteset import POSIX
 from postgrey_exporter.lists.perl.clientpattern import ClientPattern
 from postgrey_exporter.lists.perl.grammar import read_perl
 from postgrey_exporter.lists.perl.python import to_python
@@ -86,6 +87,37 @@ def test_bytes_beyond_ascii_have_no_case_and_are_no_letters() -> None:
     assert not matches(b"caf\xe9", b"caf\xc9")
     assert not matches(rb"^\w$", b"\xe9")
     assert matches(rb"^[^a]$", b"\xe9")
+
+
+EVERY_BYTE = [bytes((byte,)) for byte in range(256)]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *(rf"^\{letter}$" for letter in "dDwWsShHvVNRaefnrtQ"),
+        *(rf"^[\{letter}]$" for letter in "dDwWsShHvVaefnrtbQR1"),
+        *(f"^[{caret}[:{name.decode()}:]]$" for name in POSIX for caret in ("", "^")),
+        *(f"^[[:^{name.decode()}:]]$" for name in POSIX),
+        *(f"(?-i)^[[:{name.decode()}:]]$" for name in POSIX),
+        *("^.$", "(?s)^.$", "^[^a]$", r"^[\x00-\x1f]$", r"^[\xe0-\xff]$", r"^\cA$", r"^\c?$", r"^[\c[]$", r"^\177$"),
+        *(
+            r"^[W-c]$",
+            r"^[^W-c]$",
+            r"(?-i)^[W-c]$",
+            r"\b",
+            r"\B",
+            r"^\b",
+            r"\B$",
+            r"^[\w-~]$",
+            r"^[!-\d]$",
+            r"^[a\]]$",
+        ),
+    ],
+)
+def test_a_class_has_the_bytes_that_it_has_in_perl(perl: RealPerl, pattern: str) -> None:
+    ours = [matches(pattern.encode(), byte) for byte in EVERY_BYTE]
+    assert perl.matches(pattern.encode(), EVERY_BYTE) == ours
 
 
 @pytest.mark.parametrize(
