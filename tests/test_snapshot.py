@@ -108,10 +108,12 @@ def test_a_snapshot_never_mixes_two_commits(store: Store, reader: StateReader) -
 
     writer = threading.Thread(target=write)
     writer.start()
-    kept = [reader.snapshot()]
-    while writer.is_alive():
-        kept.append(reader.snapshot())
-    writer.join()
+    try:
+        kept = [reader.snapshot()]
+        while writer.is_alive():
+            kept.append(reader.snapshot())
+    finally:
+        writer.join()
 
     totals = [one.decisions.get((GREYLIST, NEW), 0) for one in kept]
     assert [sum(counter.new for counter in one.domains) for one in kept] == totals
