@@ -30,8 +30,8 @@ class Scheme:
     directives: tuple[str, ...]
     copies: bool = False
     """Whether the log is copied and emptied, so that the writer has to pause and needs no telling."""
-    at_once: bool = False
-    """Whether the rotated file is compressed before the writer could write to it once more."""
+    at_once: str = ""
+    """Where the rotated file is compressed at once: what it is called until then, in the shell's words."""
 
 
 SCHEMES: Final = {
@@ -40,15 +40,15 @@ SCHEMES: Final = {
         Scheme("rename and create", ("create 0644",)),
         Scheme("copytruncate", ("copytruncate",), copies=True),
         Scheme("copytruncate, compressed", ("copytruncate", "compress"), copies=True),
-        Scheme("compress at once", ("create 0644", "compress"), at_once=True),
+        Scheme("compress at once", ("create 0644", "compress"), at_once="$1.1"),
         Scheme("delaycompress", ("create 0644", "compress", "delaycompress")),
         Scheme("dateext", ("create 0644", "dateext")),
-        Scheme("dateext, compressed", ("create 0644", "dateext", "compress"), at_once=True),
+        Scheme("dateext, compressed", ("create 0644", "dateext", "compress"), at_once="$1-$(date +%Y%m%d)"),
         Scheme("dateext with seconds", ("create 0644", "dateext", "dateformat -%Y%m%d-%s")),
         Scheme("olddir", ("create 0644", "olddir old")),
         Scheme("olddir, compressed", ("create 0644", "olddir old", "compress", "delaycompress")),
         Scheme("xz", ("create 0644", "compress", "delaycompress", "compresscmd /usr/bin/xz", "compressext .xz")),
-        Scheme("bzip2", ("create 0644", "compress", "compresscmd /bin/bzip2", "compressext .bz2"), at_once=True),
+        Scheme("bzip2", ("create 0644", "compress", "compresscmd /bin/bzip2", "compressext .bz2"), at_once="$1.1"),
         Scheme("zstd", ("create 0644", "compress", "delaycompress", *_ZSTD)),
         Scheme("nocreate", ("nocreate",)),
     )
@@ -69,7 +69,11 @@ class Rotation:
         self._state = log.parent.with_name("logrotate.state")
         self._days = 0
         (log.parent / "old").mkdir(exist_ok=True)
+        self._late = log.parent.with_name("late")
         directives = "\n".join((*scheme.directives, f"rotate {KEPT}", "missingok"))
+        if scheme.at_once:
+            # As rsyslog does until its HUP, which logrotate sends before it compresses.
+            directives += f"\npostrotate\n[ ! -e {self._late} ] || cat {self._late} >> {scheme.at_once}\nendscript"
         self._settings.write_text(f"{log} {{\n{directives}\n}}\n")
         self._settings.chmod(0o644)
 
@@ -85,16 +89,19 @@ class Rotation:
         """Rotate under a writer, who has some lines for the old file yet before it hears of the rename.
 
         For copytruncate the writer pauses: what is written between logrotate's copy and its truncation is lost to
-        everybody. Where the old file is compressed at once nobody could read such lines either.
+        everybody. It may have left a line unfinished, and does not come back to it.
         """
-        if self.scheme.copies or self.scheme.at_once:
+        if self.scheme.copies or not late_lines:
             writer.abandon_line()
-        self.rotate()
         if self.scheme.at_once:
-            writer.reopen()
-        elif not self.scheme.copies:
-            if late_lines:
+            writer.write_elsewhere(self._late, late_lines)
+            self.rotate()
+            self._late.unlink(missing_ok=True)
+        else:
+            self.rotate()
+            if not self.scheme.copies and late_lines:
                 writer.write(late_lines)
+        if not self.scheme.copies:
             writer.reopen()
 
     def let_minutes_pass(self) -> None:

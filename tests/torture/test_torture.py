@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,15 @@ def test_the_harness_notices_a_lost_and_a_doubled_line(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     difference = compare(writer, metrics.read_text(), files.state, files.log)
     assert (difference.lost, difference.doubled) == (1, 1)
+
+
+def test_the_peers_are_measured_and_this_exporter_loses_nothing() -> None:
+    require("logrotate")
+    require("mtail")
+    said = run("torture.peers", "--rounds", "1", "--scheme", "compress at once")
+    found = re.search(r"compress at once((?: \| \d+){7}) \|", said)
+    assert found is not None, said
+    _, lost, doubled, *peers = (int(number) for number in re.findall(r"\d+", found[1]))
+    assert (lost, doubled) == (0, 0)
+    assert peers[0] > 0, "pygtail loses lines here"
+    assert peers[2] > 0, "mtail loses lines here"

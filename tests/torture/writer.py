@@ -52,6 +52,14 @@ class Writer:
             self._append(b"".join(self._line() for _ in range(together)))
             count -= together
 
+    def write_elsewhere(self, path: Path, count: int) -> None:
+        """Write lines to a file from which another program appends them to the log."""
+        if count:
+            self.close()
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self.write(count)
+            self.close()
+
     def begin_line(self) -> None:
         """Write the first half of a line of another program's; it counts once, finished or not."""
         self.finish_line()
