@@ -12,7 +12,6 @@ help:
 	@echo "make run              serve the bundled sample week at http://$(LISTEN)/"
 	@echo "make run LOG=FILE     serve your own log"
 	@echo "make test             lint, type check and every test whose parts are installed"
-	@echo "make torture          kill it thousands of times while logs are rotated; compare every count"
 	@echo "make lint             ruff and mypy only"
 	@echo "make bench            measure speed and memory against grep and mtail"
 	@echo "make torture          kill the exporter thousands of times under every scheme of rotation, and count"
@@ -63,17 +62,13 @@ lint: $(VENV)/.installed-test
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
 
-# Thousands of kills instead of the few hundred of `make test`: make torture KILLS=5000 SEED=1
-torture: $(VENV)/.installed-test
-	PYTHONPATH=tests $(BIN)/python -m torture --kills $(or $(KILLS),3000) $(if $(SEED),--seed $(SEED))
-	PYTHONPATH=tests $(BIN)/python -m torture.crash_points
-	PYTHONPATH=tests $(BIN)/python -m torture.system_calls
-
 bench: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.bench $(ARGS)
 
 torture: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
+	PYTHONPATH=tests $(BIN)/python -m torture.crash_points
+	PYTHONPATH=tests $(BIN)/python -m torture.system_calls
 
 clean:
 	rm -rf $(VENV) $(RUN) build dist *.egg-info
