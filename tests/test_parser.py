@@ -508,10 +508,10 @@ def added(parts: Iterable[Parsed]) -> tuple[Counter[Decision], dict[str, int]]:
     return decisions, dict(counts)
 
 
-@given(lines=BLOCKS)
-def test_a_block_holds_what_its_lines_hold(lines: list[str]) -> None:
+@given(lines=BLOCKS, others=st.sampled_from([0, 0, 1, 30, 300]))
+def test_a_block_holds_what_its_lines_hold(lines: list[str], others: int) -> None:
     parser = Parser(zone=UTC)
-    raw = [f"{line}\n".encode() for line in lines]
+    raw = [f"{line}\n".encode() for line in [*["x" * 60] * others, *lines, *["y"] * others]]
 
     whole = parser.parse(b"".join(raw), SEEN)
 
