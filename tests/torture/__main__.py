@@ -6,9 +6,8 @@ import argparse
 import secrets
 import shutil
 import sys
-import tempfile
-from pathlib import Path
 
+from torture.folders import fresh_folder
 from torture.run import Result, Run
 from torture.schemes import SCHEMES
 
@@ -35,7 +34,7 @@ def main() -> int:
 
 def torture(name: str, seed: str, kills: int, commands: int) -> Result:
     """Run one scheme and print its row; where lines are lost or doubled the files are kept."""
-    folder = Path(tempfile.mkdtemp(prefix="torture-"))
+    folder = fresh_folder("torture")
     result = Run(folder, SCHEMES[name], seed, commands).until(kills)
     lost, doubled = (result.difference.lost, result.difference.doubled) if result.difference else (0, 0)
     numbers = (result.kills, result.completed, result.rotations, result.scrapes, result.lines, lost, doubled)

@@ -13,10 +13,8 @@ import shutil
 import signal
 import sqlite3
 import sys
-import tempfile
 import time
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter import ingest as ingest_module
@@ -31,11 +29,13 @@ from postgrey_exporter.store import Store
 from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import Window
 from torture.exporter import KILLED
+from torture.folders import fresh_folder
 from torture.schemes import SCHEMES, Rotation
 from torture.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 BLOCK: Final = 1500
 """Bytes read at a time here, so that a small log has many blocks."""
@@ -76,7 +76,7 @@ class SteppingConnection(sqlite3.Connection):
 
 
 def main() -> int:
-    folder = Path(tempfile.mkdtemp(prefix="crash-points-"))
+    folder = fresh_folder("crash-points")
     scene, start = folder / "scene", folder / "start"
     writer = prepare(scene)
     scene.rename(start)

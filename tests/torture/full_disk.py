@@ -10,11 +10,11 @@ import errno
 import os
 import random
 import sys
-import tempfile
 from pathlib import Path
 
 from torture.counts import compare
 from torture.exporter import forked
+from torture.folders import fresh_folder
 from torture.writer import Writer
 
 PAGE = 4096
@@ -22,7 +22,7 @@ PAGE = 4096
 
 def main() -> int:
     disk = Path(sys.argv[1])
-    folder = Path(tempfile.mkdtemp(prefix="full-disk-"))
+    folder = fresh_folder("full-disk")
     log, output = folder / "mail.log", folder / "output"
     for name in ("whitelist", "ignore"):
         (folder / name).touch()

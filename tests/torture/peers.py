@@ -10,17 +10,17 @@ import argparse
 import random
 import shutil
 import sys
-import tempfile
 from collections import Counter, defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from torture.folders import fresh_folder
 from torture.readers import READERS, Reader
 from torture.schemes import SCHEMES, Rotation, Scheme
 from torture.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 SITUATIONS: Final = ("while it runs", "while it is stopped", "killed in the middle")
 
@@ -112,7 +112,7 @@ def main() -> int:
     for make in READERS:
         situations: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for name in options.scheme or SCHEMES:
-            folder = Path(tempfile.mkdtemp(prefix="peers-"))
+            folder = fresh_folder("peers")
             contest = Contest(make, SCHEMES[name], options.seed, folder)
             total: Counter[str] = Counter()
             for situation, (lines, lost, doubled) in contest.run(options.rounds).items():

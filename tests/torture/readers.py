@@ -16,7 +16,7 @@ from parts.waiting import LIMIT, free_port, wait_until
 from running import ask
 
 from postgrey_exporter.snapshot import StateReader
-from torture.exporter import COMMAND
+from torture.exporter import COMMAND, pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ class Ours:
         _end(self._process, signal.SIGTERM)
 
     def kill(self, seconds: float) -> None:
-        time.sleep(seconds)
+        pause(seconds)
         _end(self._process, signal.SIGKILL)
 
     def counted(self) -> Counter[str]:
@@ -126,7 +126,7 @@ class PlainPygtail:
         job = subprocess.Popen(
             self._arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(seconds)
+        pause(seconds)
         _end(job, signal.SIGKILL)
 
     def counted(self) -> Counter[str]:
@@ -170,7 +170,7 @@ class Mtail:
         self._end(signal.SIGTERM)
 
     def kill(self, seconds: float) -> None:
-        time.sleep(seconds)
+        pause(seconds)
         self._scrape()  # in its favour: as if Prometheus had come at the last moment
         self._end(signal.SIGKILL)
 

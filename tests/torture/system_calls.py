@@ -10,15 +10,17 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from parts.requirement import find_program
 
 from torture.counts import compare
 from torture.exporter import COMMAND, KILLED
+from torture.folders import fresh_folder
 from torture.writer import Writer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CALLS: Final = "write,pwrite64,fsync,fdatasync,ftruncate,unlink,rename,fallocate"
 
@@ -67,7 +69,7 @@ def main() -> int:
     if strace is None:
         print("left out: needs strace: apt-get install --no-install-recommends strace")
         return 0
-    folder = Path(tempfile.mkdtemp(prefix="system-calls-"))
+    folder = fresh_folder("system-calls")
     scene = Scene(folder)
 
     def interrupted(fault: str, number: int) -> int:

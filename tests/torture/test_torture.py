@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 import running
@@ -19,23 +19,19 @@ from torture.counts import compare
 from torture.schemes import PROGRAMS, SCHEMES
 from torture.writer import Writer
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 KILLS: Final = 25
 """Processes to kill in each scheme."""
-
-
-def in_memory() -> Mapping[str, str]:
-    """Return an environment in which temporary files are no files on a disk, where there is such a place."""
-    kept = dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent))
-    return kept | ({"TMPDIR": "/dev/shm"} if os.access("/dev/shm", os.W_OK) else {})  # noqa: S108
 
 
 def run(*arguments: str) -> str:
     """Run a module of the harness in a process of its own, which may fork; return what it prints."""
     ended = subprocess.run(
-        [sys.executable, "-m", *arguments], env=in_memory(), capture_output=True, text=True, check=False, timeout=600
+        [sys.executable, "-m", *arguments],
+        env=dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
