@@ -132,6 +132,15 @@ def rows(comparison: Comparison) -> dict[str, tuple[Fate, Fate]]:
     return {name: (fate(comparison.before, one), fate(comparison.after, one)) for name, one in groups.items()}
 
 
+def table(seed: int, comparison: Comparison) -> str:
+    """Return the comparison as it is printed, and as the README has it for the first seed."""
+    lines = [f"seed {seed}: {len(comparison.entries)} whitelist lines written", HEAD]
+    for name, fates in rows(comparison).items():
+        for when, fate in zip(("before", "after"), fates, strict=True):
+            lines.append(f"{name + ',':31} {when:6} {fate}")
+    return "\n".join(lines)
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     arguments.add_argument("--seed", type=int, default=1, help="of the week")
@@ -139,11 +148,7 @@ def main() -> int:
     if find_program("postgrey") is None:
         print("postgrey is missing: apt-get install --no-install-recommends postgrey", file=sys.stderr)
         return 2
-    comparison = compare(chosen.seed)
-    print(f"seed {chosen.seed}: {len(comparison.entries)} whitelist lines written\n{HEAD}")
-    for name, fates in rows(comparison).items():
-        for when, fate in zip(("before", "after"), fates, strict=True):
-            print(f"{name + ',':31} {when:6} {fate}")
+    print(table(chosen.seed, compare(chosen.seed)))
     return 0
 
 

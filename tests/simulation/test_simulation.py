@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from parts import require
 
-from simulation.before_after import Comparison, compare, rows
+from simulation.before_after import Comparison, compare, rows, table
 from simulation.run import LEAST_RIGHT, totals, verdicts
 
 
@@ -40,3 +42,8 @@ def test_for_all_others_nothing_changes(comparison: Comparison, name: str) -> No
     before, after = rows(comparison)[name]
     assert before == after
     assert before.refused > 100
+
+
+def test_the_readme_tells_what_the_first_week_gives(comparison: Comparison) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert f"```text\n{table(1, comparison)}\n```" in readme
