@@ -61,7 +61,6 @@ class ClientKind(Enum):
     UNCLEAR = "unclear"
 
 
-@lru_cache(maxsize=8192)
 def kind_of(name: str, address: str) -> ClientKind:
     """Return what a client is by its name.
 
@@ -69,7 +68,11 @@ def kind_of(name: str, address: str) -> ClientKind:
     nothing of a mail server's; with both a word and the address it is a line whatever else there is. The registrable
     domain itself is not looked at for that: ``dyn.com`` may run a mail server.
     """
-    domain = registrable_domain(name)
+    return kind_in_domain(name, address, registrable_domain(name))
+
+
+def kind_in_domain(name: str, address: str, domain: str) -> ClientKind:
+    """Return what a client is by its name, whose registrable domain is known already."""
     host = name.lower().rstrip(".").removesuffix(domain).rstrip(".")
     says = _words_say(host.translate(_DIGITS))
     # Most names say one of the two, and the address makes no difference.
@@ -104,11 +107,6 @@ def _words_say(host: str) -> _Words:
         out=any(_OUT.fullmatch(word) for word in words),
         mac=_MAC.search(host) is not None,
     )
-
-
-def is_customer_line(name: str, address: str) -> bool:
-    """Tell whether a client's name is that of a customer's line."""
-    return kind_of(name, address) is ClientKind.LINE
 
 
 def has_address(host: str, address: str) -> bool:

@@ -7,20 +7,23 @@ inside its caller's transaction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.domains import UNKNOWN
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
-
-    from postgrey_exporter.decision import Client
+    from collections.abc import Iterable, Mapping
 
 OTHER: Final = "other"
 """The domain under which attempts are counted whose own domain has no label, see ``--max-domains``."""
 DEFAULT_MAX_DOMAINS: Final = 1000
+
+
+_NAMES: Final = "SELECT value FROM json_each(?)"
 
 
 @dataclass(slots=True)
@@ -32,30 +35,41 @@ class DomainChange:
     ineffective: int = 0
     unreviewed: int = 0
     last_hour: int = 0
-    clients: list[Client] = field(default_factory=list)
 
 
 def merge_domains(
     db: sqlite3.Connection, changes: Mapping[str, DomainChange], max_domains: int, first_hour: int
 ) -> dict[str, int]:
     """Add to the domains and return the number of each one's row. ``first_hour`` is the window's."""
+    names = json.dumps(list(changes))
+    query = f"SELECT name FROM domain WHERE labelled AND name IN ({_NAMES})"  # noqa: S608
+    labelled = {name for (name,) in db.execute(query, (names,))}
+    # These first: who speaks up in this very merge doesn't lose its label to another.
+    _add(db, [(name, changes[name]) for name in labelled], labelled=True)
     labels = _Labels(db, max_domains, first_hour)
     folded = DomainChange()
-    numbers: dict[str, int] = {}
-    for name in sorted(changes):
+    with_label, without = [], []
+    for name in sorted(changes.keys() - labelled):
         change = changes[name]
-        row = db.execute("SELECT labelled FROM domain WHERE name = ?", (name,)).fetchone()
-        labelled = bool(row and row[0]) or labels.take(name)
-        if not labelled:
+        if labels.take(name):
+            with_label.append((name, change))
+        else:
+            without.append((name, DomainChange(unreviewed=change.unreviewed, last_hour=change.last_hour)))
             folded.new += change.new
             folded.early_retry += change.early_retry
             folded.ineffective += change.ineffective
             folded.last_hour = max(folded.last_hour, change.last_hour)
-            change = DomainChange(unreviewed=change.unreviewed, last_hour=change.last_hour)
-        numbers[name] = _add(db, name, change, labelled=labelled)
+    _add(db, with_label, labelled=True)
+    _add(db, without, labelled=False)
     if folded.new or folded.early_retry:
-        _add(db, OTHER, folded, labelled=True)
-    return numbers
+        _add(db, [(OTHER, folded)], labelled=True)
+    return numbers_of_domains(db, changes)
+
+
+def numbers_of_domains(db: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
+    """Return the number of each domain's row, of those that have one."""
+    query = f"SELECT name, id FROM domain WHERE name IN ({_NAMES})"  # noqa: S608
+    return dict(db.execute(query, (json.dumps(list(names)),)).fetchall())
 
 
 def keep_to_limit(db: sqlite3.Connection, max_domains: int) -> None:
@@ -118,8 +132,8 @@ def _count(db: sqlite3.Connection) -> int:
     return count
 
 
-def _add(db: sqlite3.Connection, name: str, change: DomainChange, *, labelled: bool) -> int:
-    number: int = db.execute(
+def _add(db: sqlite3.Connection, changes: Iterable[tuple[str, DomainChange]], *, labelled: bool) -> None:
+    db.executemany(
         """
         INSERT INTO domain (name, labelled, new, early_retry, ineffective, unreviewed, last_hour)
         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
@@ -129,8 +143,9 @@ def _add(db: sqlite3.Connection, name: str, change: DomainChange, *, labelled: b
             ineffective = ineffective + excluded.ineffective,
             unreviewed = unreviewed + excluded.unreviewed,
             last_hour = max(last_hour, excluded.last_hour)
-        RETURNING id
         """,
-        (name, labelled, change.new, change.early_retry, change.ineffective, change.unreviewed, change.last_hour),
-    ).fetchone()[0]
-    return number
+        [
+            (name, labelled, one.new, one.early_retry, one.ineffective, one.unreviewed, one.last_hour)
+            for name, one in sorted(changes, key=itemgetter(0))
+        ],
+    )

@@ -23,6 +23,8 @@ from postgrey_exporter.messages import message_key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from postgrey_exporter.hashing import KeyedHash
+
 Verdict = tuple[str, str]
 """An action and a reason, as in `Decision`."""
 
@@ -82,10 +84,10 @@ def name_of(raw: bytes | None) -> str:
     return raw.decode("ascii", "replace").lower().rstrip(".") if raw else _UNKNOWN_NAME
 
 
-def message_of(secret: bytes, text: bytes, sender: bytes, recipient: bytes) -> int:
+def message_of(keyed: KeyedHash, text: bytes, sender: bytes, recipient: bytes) -> int:
     """Return the key of the message whose addresses stand in ``text`` behind the two field names.
 
     A sender may contain the recipient's field name: the last one is the recipient's own.
     """
     before, _, to = text.rstrip(b" \r").rpartition(recipient)
-    return message_key(secret, before.removeprefix(sender), to)
+    return message_key(keyed, before.removeprefix(sender), to)

@@ -5,10 +5,12 @@ Every function works inside its caller's transaction.
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
+from postgrey_exporter.domain_store import numbers_of_domains
 from postgrey_exporter.messages import Message, replay
 
 if TYPE_CHECKING:
@@ -27,18 +29,17 @@ _COLUMNS: Final = "first, last, network, moved, accepted, reported, line"
 
 def merge_messages(db: sqlite3.Connection, tally: Tally, first_moment: float) -> None:
     """Replay a tally's attempts. What ended before ``first_moment``, the window's begin, is not kept."""
-    numbers: dict[str, int | None] = {}
+    numbers = numbers_of_domains(db, {domain for domain, _ in tally.messages})
+    # Nothing is kept of a domain that was never greylisted.
+    attempts_of = {
+        (numbers[domain], key): attempts for (domain, key), attempts in tally.messages.items() if domain in numbers
+    }
+    latest = _latest(db, sorted(attempts_of))
     rows: list[tuple[object, ...]] = []
     deliveries: Counter[float] = Counter()
     seconds: defaultdict[float, float] = defaultdict(float)
-    for (domain, key), attempts in sorted(tally.messages.items()):
-        if domain not in numbers:
-            found = db.execute("SELECT id FROM domain WHERE name = ?", (domain,)).fetchone()
-            numbers[domain] = found[0] if found else None
-        number = numbers[domain]
-        if number is None:
-            continue  # nothing of this domain was ever greylisted
-        before = _latest(db, number, key)
+    for identity, attempts in sorted(attempts_of.items()):
+        before = latest.get(identity)
         for message in replay(before, attempts):
             if message == before:
                 continue
@@ -47,7 +48,7 @@ def merge_messages(db: sqlite3.Connection, tally: Tally, first_moment: float) ->
                 deliveries[bound] += 1
                 seconds[bound] += message.delay
             if message.last >= first_moment:
-                rows.append((number, key, *message))
+                rows.append((*identity, *message))
     db.executemany("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     db.executemany(
         "INSERT INTO delivery VALUES (?, ?, ?) "
@@ -90,12 +91,14 @@ def uncovered_messages(db: sqlite3.Connection, domain: str) -> Iterator[Message]
     return (_message(values) for values in db.execute(query, (domain,)))
 
 
-def _latest(db: sqlite3.Connection, domain: int, key: int) -> Message | None:
-    row = db.execute(
-        f"SELECT {_COLUMNS} FROM message WHERE domain = ? AND key = ? ORDER BY first DESC LIMIT 1",  # noqa: S608
-        (domain, key),
-    ).fetchone()
-    return None if row is None else _message(row)
+def _latest(db: sqlite3.Connection, identities: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Message]:
+    """Return the latest message of each domain's number and key that has one."""
+    rows = db.execute(
+        f"SELECT domain, message.key, {_COLUMNS} FROM json_each(?) AS wanted JOIN message "  # noqa: S608
+        "ON domain = wanted.value ->> 0 AND message.key = wanted.value ->> 1 ORDER BY first",
+        (json.dumps(identities),),
+    )
+    return {(domain, key): _message(values) for domain, key, *values in rows}
 
 
 def _message(values: Sequence[Any]) -> Message:

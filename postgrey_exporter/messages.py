@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import blake2b
 from statistics import median
-from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from postgrey_exporter.hashing import KeyedHash
+
 RETRY_WINDOW: Final = 2 * 86400.0
 """Seconds after its last attempt for which a message is open: postgrey's own ``--retry-window``."""
-KEY_SIZE: Final = 32
-"""Bytes of the secret by which addresses are hashed."""
 
 _BATV_TAG: Final = re.compile(rb"[0-9a-z]{10}")
 _BATV_PARTS: Final = 3
-_NUMBER_OF_64_BITS: Final = Struct(">q")
 _NUMBER: Final = re.compile(rb"\b[0-9]+\b")
 
 
@@ -97,22 +93,12 @@ def _begun(attempt: Attempt) -> Message:
     return Message(attempt.time, attempt.time, attempt.network, False, None, None, attempt.line)
 
 
-def message_key(secret: bytes, sender: bytes, recipient: bytes) -> int:
+def message_key(keyed: KeyedHash, sender: bytes, recipient: bytes) -> int:
     """Return the keyed hash of a sender and a recipient, a signed number of 64 bits.
 
     The sender is substituted and both are lower-cased, as postgrey does for its own key (smtpd_access_policy).
     """
-    text = (canonical_sender(sender) + b"\0" + recipient).lower()
-    hashed = _keyed(secret).copy()
-    hashed.update(text)
-    key: int
-    (key,) = _NUMBER_OF_64_BITS.unpack(hashed.digest())
-    return key
-
-
-@lru_cache(maxsize=1)
-def _keyed(secret: bytes) -> blake2b:
-    return blake2b(digest_size=_NUMBER_OF_64_BITS.size, key=secret)
+    return keyed.number((canonical_sender(sender) + b"\0" + recipient).lower())
 
 
 def canonical_sender(sender: bytes) -> bytes:

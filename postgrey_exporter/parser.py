@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.decision import PASS, TRIPLET_FOUND, Client, Decision
 from postgrey_exporter.fields import Memo, client_of, message_of, name_of, verdict_of
-from postgrey_exporter.messages import KEY_SIZE
+from postgrey_exporter.hashing import KEY_SIZE, KeyedHash
 from postgrey_exporter.syslog import HeaderReader
 from postgrey_exporter.usual import UsualLines
 
@@ -70,15 +70,15 @@ class Parser:
 
         ``secret`` is what senders and recipients are hashed with; without one the hashes hold for this parser only.
         """
-        self._secret = secrets.token_bytes(KEY_SIZE) if secret is None else secret
+        self._keyed = KeyedHash(secrets.token_bytes(KEY_SIZE) if secret is None else secret)
         self._tag_text = b" " + tag.encode()
         tag_pattern = re.escape(self._tag_text) + rb"(?:\[[0-9]+\])?: (?:\[ID [0-9]+ [a-z0-9]+\.[a-z]+\] )?"
         self._tag = re.compile(tag_pattern)
         self._headers = HeaderReader(zone)
-        self._usual = UsualLines(tag_pattern, self._headers, self._secret)
+        self._usual = UsualLines(tag_pattern, self._headers, self._keyed)
         self._clients: Memo[tuple[bytes | None, bytes | None], Client | None] = Memo(lambda key: client_of(*key))
         self._messages: Memo[bytes, int] = Memo(
-            lambda text: message_of(self._secret, text, b", sender=", b", recipient=")
+            lambda text: message_of(self._keyed, text, b", sender=", b", recipient=")
         )
 
     def parse(self, lines: bytes, seen_at: float) -> Parsed:
@@ -148,7 +148,7 @@ class Parser:
             self._read_repeated(repeated, moment, parsed)
         elif old := _BEFORE_1_28.fullmatch(line, start, end):
             client = self._old_client(old[2])
-            key = message_of(self._secret, old[3], b", from=", b", to=")
+            key = message_of(self._keyed, old[3], b", from=", b", to=")
             parsed.decisions.append(Decision(moment, PASS, TRIPLET_FOUND, client, int(old[1]), key))
         else:
             parsed.no_decision += 1

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from postgrey_exporter.addresses import network_number
-from postgrey_exporter.clientnames import is_customer_line
+from postgrey_exporter.clientnames import ClientKind, kind_in_domain
 from postgrey_exporter.domains import registrable_domain
 
 if TYPE_CHECKING:
@@ -20,12 +20,13 @@ class Place(NamedTuple):
     """Its registrable domain, or `domains.UNKNOWN`."""
     network: int
     """A number that stands for its network, see `addresses.network_number`."""
-    line: bool
-    """Whether its name is that of a customer's line."""
+    kind: ClientKind
+    """What its name says of it."""
 
 
 @lru_cache(maxsize=20_000)
 def place_of(client: Client) -> Place:
     """Return where a client belongs."""
     name, address = client
-    return Place(registrable_domain(name), network_number(address), is_customer_line(name, address))
+    domain = registrable_domain(name)
+    return Place(domain, network_number(address), kind_in_domain(name, address, domain))

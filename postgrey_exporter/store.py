@@ -11,13 +11,14 @@ import json
 import secrets
 from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.database import lock, open_writable, translated
-from postgrey_exporter.decision import Client
+from postgrey_exporter.decision import NEW, Client
 from postgrey_exporter.domain_store import DomainChange, keep_to_limit, merge_domains
+from postgrey_exporter.hashing import KEY_SIZE, KeyedHash
 from postgrey_exporter.message_store import merge_messages, prune_messages
-from postgrey_exporter.messages import KEY_SIZE
 from postgrey_exporter.places import place_of
 from postgrey_exporter.window import HOUR
 
@@ -36,6 +37,16 @@ IGNORED: Final = 2
 
 LOOK_SECONDS: Final = 300.0
 """How far behind the present `Store.note_look` may be."""
+
+
+@dataclass(slots=True)
+class _ClientChange:
+    """What a tally adds to one client."""
+
+    number: int
+    verdict: int
+    last_hour: int = 0
+    """0 where nothing of it lies inside the window."""
 
 
 class Store:
@@ -57,6 +68,7 @@ class Store:
             raise
         with self._transaction() as db:
             keep_to_limit(db, max_domains)
+        self._keyed = KeyedHash(self.secret())
 
     def close(self) -> None:
         """Close the state; everything that was merged is on disk."""
@@ -120,7 +132,7 @@ class Store:
             merge_messages(db, tally, first_hour * HOUR)
 
     def secret(self) -> bytes:
-        """Return what senders and recipients are hashed with; made at the first start, kept with the state."""
+        """Return what is hashed with; made at the first start, kept with the state."""
         found: bytes | None = self._meta("secret")
         if found is None:
             found = secrets.token_bytes(KEY_SIZE)
@@ -190,56 +202,50 @@ class Store:
 
     def _merge_greylisted(self, tally: Tally, verdict: Callable[[Client], int], first_hour: int) -> None:
         changes: defaultdict[str, DomainChange] = defaultdict(DomainChange)
-        verdicts: dict[Client, int] = {}
-        for client, hours in tally.greylisted.items():
+        clients: dict[Client, _ClientChange] = {}
+        attempts: list[tuple[int, int, int, int]] = []
+        for (client, hour, reason), count in tally.greylisted.items():
             change = changes[place_of(client).domain]
-            verdicts[client] = judged = verdict(client)
-            change.clients.append(client)
-            change.last_hour = max(change.last_hour, *hours)
-            for hour, attempts in hours.items():
-                change.new += attempts.new
-                change.early_retry += attempts.early_retry
-                if judged == UNCOVERED and hour >= first_hour:
-                    change.unreviewed += attempts.total
-            if judged == WHITELISTED:
-                change.ineffective += tally.since_lists_changed[client]
+            known = clients.get(client)
+            if known is None:
+                known = clients[client] = _ClientChange(self._number(client), verdict(client))
+                if known.verdict == WHITELISTED:
+                    change.ineffective += tally.since_lists_changed[client]
+            new, early_retry = (count, 0) if reason is NEW else (0, count)
+            change.new += new
+            change.early_retry += early_retry
+            change.last_hour = max(change.last_hour, hour)
+            if hour >= first_hour:
+                known.last_hour = max(known.last_hour, hour)
+                attempts.append((hour, known.number, new, early_retry))
+                if known.verdict == UNCOVERED:
+                    change.unreviewed += count
         domains = merge_domains(self._db, changes, self.max_domains, first_hour)
-        self._add_clients(domains, changes, verdicts, tally, first_hour)
-        self._add_attempts(tally, first_hour)
-
-    def _add_clients(
-        self,
-        domains: Mapping[str, int],
-        changes: Mapping[str, DomainChange],
-        verdicts: Mapping[Client, int],
-        tally: Tally,
-        first_hour: int,
-    ) -> None:
-        """Add the clients that have an attempt inside the window. What is sorted lies together in the file too."""
-        rows = [
-            (*client, domain, place_of(client).network, verdicts[client], last_hour)
-            for name, domain in domains.items()
-            for client in changes[name].clients
-            if (last_hour := max(tally.greylisted[client])) >= first_hour
-        ]
+        self._add_clients(clients, domains)
         self._db.executemany(
-            "INSERT INTO client (name, address, domain, network, verdict, last_hour) VALUES (?, ?, ?, ?, ?, ?) "
+            "INSERT INTO attempt VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
+            "SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry",
+            sorted(attempts),
+        )
+
+    def _add_clients(self, clients: Mapping[Client, _ClientChange], domains: Mapping[str, int]) -> None:
+        """Add the clients that have an attempt inside the window. What is sorted lies together in the file too."""
+        rows = []
+        for client, change in clients.items():
+            if change.last_hour:
+                place = place_of(client)
+                row = (change.number, *client, domains[place.domain], place.network, change.verdict, change.last_hour)
+                rows.append(row)
+        self._db.executemany(
+            "INSERT INTO client VALUES (?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET last_hour = max(last_hour, excluded.last_hour)",
             sorted(rows),
         )
 
-    def _add_attempts(self, tally: Tally, first_hour: int) -> None:
-        rows = [
-            (hour, attempts.new, attempts.early_retry, *client)
-            for client, hours in sorted(tally.greylisted.items())
-            for hour, attempts in hours.items()
-            if hour >= first_hour
-        ]
-        self._db.executemany(
-            "INSERT INTO attempt SELECT ?, id, ?, ? FROM client WHERE name = ? AND address = ? ON CONFLICT DO UPDATE "
-            "SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry",
-            rows,
-        )
+    def _number(self, client: Client) -> int:
+        """Return the number of a client's row: a keyed hash, so that nothing has to be looked up for it."""
+        name, address = client
+        return self._keyed.number(f"{name} {address}".encode())
 
     @staticmethod
     def _judge_all(db: sqlite3.Connection, verdict: Callable[[Client], int]) -> None:

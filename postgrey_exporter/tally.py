@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import TYPE_CHECKING
 
-from postgrey_exporter.decision import GREYLIST, NEW, Client
+from postgrey_exporter.clientnames import ClientKind
+from postgrey_exporter.decision import GREYLIST, NEW
 from postgrey_exporter.messages import Attempt, Message, replay
 from postgrey_exporter.parser import DECISION, FOREIGN, MALFORMED, NO_DECISION
 from postgrey_exporter.places import place_of
-from postgrey_exporter.window import HOUR, hour_of
+from postgrey_exporter.window import hour_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from postgrey_exporter.decision import Client, Decision
     from postgrey_exporter.parser import Parsed
-
-
-@dataclass(slots=True)
-class Attempts:
-    """Greylisted delivery attempts, by reason."""
-
-    new: int = 0
-    early_retry: int = 0
-
-    @property
-    def total(self) -> int:
-        """Attempts whatever the reason."""
-        return self.new + self.early_retry
 
 
 @dataclass(slots=True)
@@ -43,18 +33,22 @@ class Tally:
     """By hour, action and reason."""
     lines: Counter[str] = field(default_factory=Counter)
     """By outcome, see `parser.OUTCOMES`."""
-    greylisted: dict[Client, dict[int, Attempts]] = field(default_factory=dict)
-    """By client and hour."""
+    greylisted: Counter[tuple[Client, int, str]] = field(default_factory=Counter)
+    """Attempts by client, hour and reason."""
     since_lists_changed: Counter[Client] = field(default_factory=Counter)
     """Greylisted attempts after `lists_changed`."""
     first_event: float | None = None
     """The earliest moment of a decision."""
     last_event: float | None = None
     """The latest moment of a decision."""
-    messages: dict[tuple[str, int], list[Attempt]] = field(default_factory=dict)
+    messages: defaultdict[tuple[str, int], list[Attempt]] = field(default_factory=lambda: defaultdict(list))
     """By domain and message key: what was tried, in the order of the log."""
-    cells: int = 0
-    """How many (client, hour) and attempts there are: the measure of its size in memory."""
+    _attempts: int = 0
+
+    @property
+    def cells(self) -> int:
+        """How many counts and attempts it holds: the measure of its size in memory."""
+        return len(self.greylisted) + self._attempts
 
     def add(self, parsed: Parsed) -> None:
         """Add what a block of lines held."""
@@ -67,26 +61,7 @@ class Tally:
         if self.wanted is not None:
             decisions = [decision for decision in decisions if self.wanted(decision.time)]
         if decisions:
-            self._note_moments([decision.time for decision in decisions])
-        hour = begin = end = 0
-        for moment, action, reason, client, delay, message in decisions:
-            if not begin <= moment < end:
-                hour = hour_of(moment)
-                begin, end = hour * HOUR, (hour + 1) * HOUR
-            self.decisions[hour, action, reason] += 1
-            passed = action is not GREYLIST
-            domain, network, line = place_of(client)
-            attempt = Attempt(moment, network, passed, delay, line)
-            attempts = self.messages.get((domain, message))
-            if attempts is None:
-                self.messages[domain, message] = [attempt]
-            else:
-                attempts.append(attempt)
-            if not passed:
-                self._add_greylisted(client, hour, reason)
-                if moment > self.lists_changed:
-                    self.since_lists_changed[client] += 1
-        self.cells += len(decisions)
+            self._add(decisions)
 
     def decision_totals(self) -> Counter[tuple[str, str]]:
         """Return the decisions by action and reason."""
@@ -97,9 +72,11 @@ class Tally:
 
     def by_client(self) -> Iterator[tuple[Client, int, int]]:
         """Yield each client with how often it was greylisted as new and as an early retry."""
-        for client, hours in self.greylisted.items():
-            attempts = hours.values()
-            yield client, sum(hour.new for hour in attempts), sum(hour.early_retry for hour in attempts)
+        totals: defaultdict[Client, list[int]] = defaultdict(lambda: [0, 0])
+        for (client, _hour, reason), count in self.greylisted.items():
+            totals[client][reason is not NEW] += count
+        for client, (new, early_retry) in totals.items():
+            yield client, new, early_retry
 
     def by_domain(self) -> Iterator[tuple[str, Message]]:
         """Yield the messages of each domain."""
@@ -107,20 +84,26 @@ class Tally:
             for message in replay(None, sorted(attempts, key=lambda attempt: attempt.time)):
                 yield domain, message
 
-    def _note_moments(self, moments: list[float]) -> None:
-        first, last = min(moments), max(moments)
+    def _add(self, decisions: Sequence[Decision]) -> None:
+        """Add decisions, by columns: most of the counting is then the interpreter's own work."""
+        moments, actions, reasons, clients, delays, keys = zip(*decisions, strict=True)
+        self._note_moments(min(moments), max(moments))
+        hours = list(map(hour_of, moments))
+        refused = [action is GREYLIST for action in actions]
+        self.decisions.update(zip(hours, actions, reasons, strict=True))
+        self.greylisted.update(compress(zip(clients, hours, reasons, strict=True), refused))
+        if max(moments) > self.lists_changed:
+            late = [moment > self.lists_changed for moment in compress(moments, refused)]
+            self.since_lists_changed.update(compress(compress(clients, refused), late))
+        messages = self.messages
+        places = map(place_of, clients)
+        for (domain, network, kind), key, moment, is_refused, delay in zip(
+            places, keys, moments, refused, delays, strict=True
+        ):
+            attempt = Attempt(moment, network, not is_refused, delay, kind is ClientKind.LINE)
+            messages[domain, key].append(attempt)
+        self._attempts += len(decisions)
+
+    def _note_moments(self, first: float, last: float) -> None:
         self.first_event = first if self.first_event is None else min(first, self.first_event)
         self.last_event = last if self.last_event is None else max(last, self.last_event)
-
-    def _add_greylisted(self, client: Client, hour: int, reason: str) -> None:
-        hours = self.greylisted.get(client)
-        if hours is None:
-            hours = self.greylisted[client] = {}
-        attempts = hours.get(hour)
-        if attempts is None:
-            attempts = hours[hour] = Attempts()
-            self.cells += 1
-        if reason is NEW:
-            attempts.new += 1
-        else:
-            attempts.early_retry += 1

@@ -18,6 +18,7 @@ from postgrey_exporter.syslog import HOST, TRADITIONAL_STAMP_SIZE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from postgrey_exporter.hashing import KeyedHash
     from postgrey_exporter.syslog import HeaderReader
 
 _PARTS: Final = 5
@@ -30,14 +31,14 @@ _CLIENT: Final = re.compile(rb"client_name=([^,\s]*), client_address=([^,\s]+)")
 class UsualLines:
     """Reads usual lines. Strict: what it returns is what the parser would have made of the line."""
 
-    def __init__(self, tag: bytes, headers: HeaderReader, secret: bytes) -> None:
-        """Take the pattern of the tag with the blanks around it, what reads stamps, and the key for the addresses."""
+    def __init__(self, tag: bytes, headers: HeaderReader, keyed: KeyedHash) -> None:
+        """Take the pattern of the tag with the blanks around it, what reads stamps, and what hashes addresses."""
         self._headers = headers
         self._origin = re.compile(HOST + tag + rb"(?:[0-9A-Za-z]+: )?action=(greylist|pass)")
         self._verdicts: Memo[tuple[bytes, bytes], Verdict | None] = Memo(self._verdict)
         self._clients: Memo[tuple[bytes, bytes], Client | None] = Memo(_client)
         self._delays: Memo[bytes, int] = Memo(_delay)
-        self._messages: Memo[bytes, int | None] = Memo(partial(_message, secret))
+        self._messages: Memo[bytes, int | None] = Memo(partial(_message, keyed))
 
     def read(self, lines: Iterable[bytes], seen_at: float, decisions: list[Decision]) -> Iterator[bytes]:
         """Append the decisions of usual lines, and yield every other line when its turn comes.
@@ -87,10 +88,10 @@ def _client(parts: tuple[bytes, bytes]) -> Client | None:
     return client_of(found[1], found[2]) if found else None
 
 
-def _message(secret: bytes, text: bytes) -> int | None:
+def _message(keyed: KeyedHash, text: bytes) -> int | None:
     if not text.startswith((b"sender=", b"recipient=")):
         return None
-    return message_of(secret, b", " + text, b", sender=", b", recipient=")
+    return message_of(keyed, b", " + text, b", sender=", b", recipient=")
 
 
 def _delay(text: bytes) -> int:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from parts import require
 
+from postgrey_exporter.hashing import KeyedHash
 from postgrey_exporter.messages import RETRY_WINDOW, Attempt, Message, canonical_sender, message_key, replay
 
 HOUR = 3600.0
@@ -108,8 +109,8 @@ def test_senders_are_substituted_as_postgrey_does_it() -> None:
 
 
 def test_one_message_has_one_key_whatever_the_case_and_the_verp_number() -> None:
-    secret = bytes(32)
-    key = message_key(secret, b"Bounce-17@Example.com", b"User@example.org")
-    assert key == message_key(secret, b"bounce-4711@example.com", b"user@example.org")
-    assert key != message_key(secret, b"bounce@example.com", b"user@example.org")
-    assert key != message_key(bytes(31) + b"x", b"Bounce-17@Example.com", b"User@example.org")
+    keyed = KeyedHash(bytes(32))
+    key = message_key(keyed, b"Bounce-17@Example.com", b"User@example.org")
+    assert key == message_key(keyed, b"bounce-4711@example.com", b"user@example.org")
+    assert key != message_key(keyed, b"bounce@example.com", b"user@example.org")
+    assert key != message_key(KeyedHash(bytes(31) + b"x"), b"Bounce-17@Example.com", b"User@example.org")

@@ -6,7 +6,7 @@ from typing import Final
 
 from postgrey_exporter.decision import CLIENT_AWL, EARLY_RETRY, GREYLIST, NEW, PASS, Client, Decision
 from postgrey_exporter.parser import Parsed
-from postgrey_exporter.tally import Attempts, Tally
+from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import HOUR
 
 POOL: Final = Client("mail.example.com", "192.0.2.1")
@@ -28,8 +28,13 @@ def test_greylisted_attempts_are_counted_by_client_hour_and_reason() -> None:
         greylisted(7), greylisted(7.99), greylisted(7.5, reason=EARLY_RETRY), greylisted(8), greylisted(7, BOT)
     )
 
-    assert made.greylisted == {POOL: {7: Attempts(2, 1), 8: Attempts(1, 0)}, BOT: {7: Attempts(1, 0)}}
-    assert made.cells == 3 + 5
+    assert made.greylisted == {
+        (POOL, 7, NEW): 2,
+        (POOL, 7, EARLY_RETRY): 1,
+        (POOL, 8, NEW): 1,
+        (BOT, 7, NEW): 1,
+    }
+    assert made.cells == 4 + 5
     assert list(made.by_client()) == [(POOL, 3, 1), (BOT, 1, 0)]
 
 
@@ -77,5 +82,5 @@ def test_moments_that_are_not_wanted_count_as_lines_only() -> None:
 
     assert made.lines["decision"] == 2
     assert made.decision_totals() == {(GREYLIST, NEW): 1}
-    assert made.greylisted == {POOL: {8: Attempts(1, 0)}}
+    assert made.greylisted == {(POOL, 8, NEW): 1}
     assert made.first_event == 8 * HOUR

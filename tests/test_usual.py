@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postgrey_exporter.decision import GREYLIST, NEW, PASS, TRIPLET_FOUND, Client, Decision
+from postgrey_exporter.hashing import KeyedHash
 from postgrey_exporter.parser import Parsed, Parser
 from postgrey_exporter.syslog import HeaderReader
 from postgrey_exporter.usual import UsualLines
@@ -36,7 +37,7 @@ class ShortWay:
     """Reads usual lines one at a time."""
 
     def __init__(self) -> None:
-        self._usual = UsualLines(TAG, HeaderReader(UTC), SECRET)
+        self._usual = UsualLines(TAG, HeaderReader(UTC), KeyedHash(SECRET))
 
     def decision(self, line: bytes) -> Decision | None:
         decisions: list[Decision] = []

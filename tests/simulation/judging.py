@@ -51,7 +51,7 @@ def judge(senders: Iterable[Sender], week: Week, lists: Lists | None = None) -> 
         standing.domain: standing
         for standing in standings(tally.by_client(), tally.by_domain(), lists or Lists(), end).domains
     }
-    greylisted = set(tally.greylisted)
+    greylisted = {client for client, _, _ in tally.greylisted}
     verdicts = []
     for sender in senders:
         standing = known.get(sender.domain)
