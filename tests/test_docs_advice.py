@@ -60,6 +60,6 @@ def test_the_readme_names_words_that_count() -> None:
     assert lines
     assert mail
     for word in re.findall(r"`(.*?)`", lines[1]):
-        assert clientnames.is_customer_line(f"{word}-x7.example.com", "192.0.2.1")
+        assert clientnames.kind_of(f"{word}-x7.example.com", "192.0.2.1") is clientnames.ClientKind.LINE
     for word in re.findall(r"`(.*?)`", mail[1]):
         assert clientnames.kind_of(f"{word}7.example.com", "192.0.2.1") is clientnames.ClientKind.MAIL
