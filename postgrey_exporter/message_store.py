@@ -81,9 +81,13 @@ def messages_by_domain(db: sqlite3.Connection, since: float, until: float) -> It
         yield domain, _message(values)
 
 
-def messages_of_domain(db: sqlite3.Connection, domain: str) -> Iterator[Message]:
-    """Yield the messages of one domain."""
-    query = f"SELECT {_COLUMNS} FROM message WHERE domain = (SELECT id FROM domain WHERE name = ?)"  # noqa: S608
+def uncovered_messages(db: sqlite3.Connection, domain: str) -> Iterator[Message]:
+    """Yield the messages of one domain that were first tried from a network where no list covers some client."""
+    query = (
+        f"SELECT {_COLUMNS} FROM message WHERE domain = (SELECT id FROM domain WHERE name = ?1) "  # noqa: S608
+        "AND network IN (SELECT network FROM client "
+        "WHERE verdict = 0 AND domain = (SELECT id FROM domain WHERE name = ?1))"
+    )
     return (_message(values) for values in db.execute(query, (domain,)))
 
 

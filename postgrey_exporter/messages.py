@@ -142,6 +142,8 @@ class Evidence:
     """From the first greylisting to the acceptance, whatever the networks; none where nothing was delivered."""
     reported: Delays | None = None
     """The same as postgrey's ``delay=`` has it, which forgets the time lost on other networks."""
+    worst_moved: float = 0.0
+    """The longest delay of one that moved and did not begin at a customer's line: what a pool lost by greylisting."""
 
 
 def evidence(messages: Iterable[Message], now: float) -> Evidence:
@@ -156,6 +158,7 @@ def evidence(messages: Iterable[Message], now: float) -> Evidence:
         lost=sum(message.is_lost(now) for message in known),
         delays=_delays([message.delay for message in delivered]),
         reported=_delays([message.reported for message in delivered]),
+        worst_moved=max((one.delay or 0.0 for one in delivered if one.moved and not one.line), default=0.0),
     )
 
 

@@ -38,7 +38,7 @@ class View:
 
     snapshot: Snapshot
     evidence: Mapping[str, tuple[Evidence, int]]
-    """What became of an unreviewed domain's messages, and how many networks its clients are in."""
+    """Of an unreviewed domain's uncovered clients: what became of their messages, and how many networks there are."""
     sources: Mapping[str, SourceStatus]
     lists: tuple[ListFileStatus, ...]
     state_up: bool
@@ -133,6 +133,11 @@ _EVIDENCE: Final[tuple[tuple[str, str, Callable[[Evidence, int], float]], ...]] 
         "worst_delay_seconds",
         "Longest time from the first greylisting of a message of an unreviewed domain to its acceptance.",
         lambda known, _: known.delays.most if known.delays else 0.0,
+    ),
+    (
+        "worst_moved_delay_seconds",
+        "The same of the messages that were greylisted from two or more networks, customers' lines aside.",
+        lambda known, _: known.worst_moved,
     ),
 )
 

@@ -9,7 +9,7 @@ from postgrey_exporter.database import open_readable, translated
 from postgrey_exporter.decision import Client
 from postgrey_exporter.domain_store import DEFAULT_MAX_DOMAINS, OTHER
 from postgrey_exporter.domains import UNKNOWN
-from postgrey_exporter.message_store import messages_by_domain, messages_of_domain
+from postgrey_exporter.message_store import messages_by_domain, uncovered_messages
 from postgrey_exporter.messages import Evidence, Message, evidence
 from postgrey_exporter.parser import FOREIGN
 from postgrey_exporter.window import HOUR
@@ -116,18 +116,21 @@ class StateReader:
             yield from messages_by_domain(self._db, first_hour * HOUR, (_last(last_hour) + 1) * HOUR)
 
     def evidence(self, domains: Iterable[str], now: float) -> dict[str, tuple[Evidence, int]]:
-        """Return for each domain what became of its messages, and how many networks its clients are in.
+        """Return for each domain what became of its uncovered clients' messages, and the number of their networks.
 
-        Raises `StateError`.
+        A list's new entry takes effect at once, as it does on the attempts. Raises `StateError`.
         """
         with translated(self._path):
             return {
-                domain: (evidence(messages_of_domain(self._db, domain), now), self._networks(domain))
+                domain: (evidence(uncovered_messages(self._db, domain), now), self._networks(domain))
                 for domain in domains
             }
 
     def _networks(self, domain: str) -> int:
-        query = "SELECT count(DISTINCT network) FROM client WHERE domain = (SELECT id FROM domain WHERE name = ?)"
+        query = (
+            "SELECT count(DISTINCT network) FROM client "
+            "WHERE verdict = 0 AND domain = (SELECT id FROM domain WHERE name = ?)"
+        )
         count: int = self._db.execute(query, (domain,)).fetchone()[0]
         return count
 

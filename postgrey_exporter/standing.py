@@ -41,6 +41,8 @@ class DomainStanding:
     """What covers all of its clients; ``ignore`` when it takes both lists; none when one is left uncovered."""
     evidence: Evidence = field(default_factory=Evidence)
     """What became of its messages."""
+    unreviewed_evidence: Evidence = field(default_factory=Evidence)
+    """What became of those that were first tried from a network with a client that no entry of a list covers."""
     advice: Advice = NOTHING_KNOWN
     """What to do about it."""
 
@@ -159,6 +161,7 @@ def standings(
 
 def _domain(name: str, total: _Sum, messages: list[Message], now: float) -> DomainStanding:
     covered_by = total.covered_by
+    known = evidence(messages, now)
     return DomainStanding(
         domain=name,
         new=total.new,
@@ -167,9 +170,15 @@ def _domain(name: str, total: _Sum, messages: list[Message], now: float) -> Doma
         networks=len(total.networks),
         unreviewed=total.unreviewed,
         covered_by=covered_by,
-        evidence=evidence(messages, now),
+        evidence=known,
+        unreviewed_evidence=_of_uncovered(total, messages, now) if total.covers else known,
         advice=_done(covered_by) if covered_by else advise(name, parties(total.uncovered, messages, now)),
     )
+
+
+def _of_uncovered(total: _Sum, messages: list[Message], now: float) -> Evidence:
+    networks = {network_number(client.address) for client, _ in total.uncovered}
+    return evidence([message for message in messages if message.network in networks], now)
 
 
 def _network(network: str, total: _Sum, messages: list[Message], now: float) -> NetworkStanding:

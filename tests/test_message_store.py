@@ -10,7 +10,7 @@ from postgrey_exporter.decision import GREYLIST, NEW, PASS, TRIPLET_FOUND, Clien
 from postgrey_exporter.messages import Evidence, evidence
 from postgrey_exporter.parser import Parsed
 from postgrey_exporter.snapshot import Snapshot, StateReader
-from postgrey_exporter.store import UNCOVERED, Store
+from postgrey_exporter.store import UNCOVERED, WHITELISTED, Store
 from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import HOUR, Window
 
@@ -101,6 +101,38 @@ def test_a_pass_of_a_domain_that_was_never_greylisted_leaves_no_trace(tmp_path: 
     state = tmp_path / "state.sqlite3"
     merge(state, passed(NOW))
     assert known(state)[0] == Evidence()
+
+
+def judge(path: Path, *covered: Client) -> None:
+    store = Store(path, window=Window(), max_domains=10)
+    try:
+        store.judge(lambda client: WHITELISTED if client in covered else UNCOVERED, str(covered))
+    finally:
+        store.close()
+
+
+def test_evidence_leaves_out_what_was_tried_where_all_clients_are_covered_by_now(tmp_path: Path) -> None:
+    state = tmp_path / "state.sqlite3"
+    merge(state, greylisted(NOW - 5 * HOUR, 1, 0), greylisted(NOW - 4 * HOUR, 2, 1), greylisted(NOW - HOUR, 2, 2))
+    assert (known(state)[0].messages, known(state)[0].moved, known(state)[1]) == (2, 1, 3)
+    judge(state, CLIENTS[1], CLIENTS[2])
+    assert (known(state)[0].messages, known(state)[0].moved, known(state)[1]) == (1, 0, 1)
+    judge(state)
+    assert known(state)[0].messages == 2
+
+
+def test_the_worst_delay_of_what_moved_leaves_customers_lines_aside(tmp_path: Path) -> None:
+    state = tmp_path / "state.sqlite3"
+    lines = [Client(f"dsl-198-18-{number}-1.example.com", f"198.18.{number}.1") for number in range(2)]
+    by_lines = [Decision(NOW - (9 - number) * HOUR, GREYLIST, NEW, lines[number], None, 3) for number in range(2)]
+    merge(state, *by_lines, Decision(NOW, PASS, TRIPLET_FOUND, lines[0], None, 3))
+    merge(state, greylisted(NOW - 8 * HOUR, 1), passed(NOW, 1))
+    assert known(state)[0].worst_moved == 0
+    merge(state, greylisted(NOW - 4 * HOUR, 2, 1), greylisted(NOW - 3 * HOUR, 2, 2), passed(NOW - HOUR, 2, 1))
+    assert known(state)[0].worst_moved == 3 * HOUR
+    worst = known(state)[0].delays
+    assert worst is not None
+    assert worst.most == 9 * HOUR
 
 
 def test_the_secret_stays_the_same(tmp_path: Path) -> None:

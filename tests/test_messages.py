@@ -4,14 +4,19 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parts import require
+from parts import Postgrey, require
 
 from postgrey_exporter.hashing import KeyedHash
 from postgrey_exporter.messages import RETRY_WINDOW, Attempt, Message, canonical_sender, message_key, replay
+from postgrey_exporter.parser import Parser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HOUR = 3600.0
 
@@ -114,3 +119,48 @@ def test_one_message_has_one_key_whatever_the_case_and_the_verp_number() -> None
     assert key == message_key(keyed, b"bounce-4711@example.com", b"user@example.org")
     assert key != message_key(keyed, b"bounce@example.com", b"user@example.org")
     assert key != message_key(KeyedHash(bytes(31) + b"x"), b"Bounce-17@Example.com", b"User@example.org")
+
+
+SAME: Final = {
+    "case": ("Bounce@Example.com", "bounce@example.COM"),
+    "VERP with numbers": ("b-17-4@example.com", "b-9-4711@example.com"),
+    "VERP with an extension": ("list+bob=example.org@example.com", "list+eve=example.org@example.com"),
+    "BATV": ("prvs=1234abcdef=info@example.com", "prvs=9876fedcba=info@example.com"),
+    "BATV the other way round": ("prvs=info=1234abcdef@example.com", "prvs=info=9876fedcba@example.com"),
+    "a bounce": ("", ""),
+}
+DIFFERENT: Final = {
+    "numbers in a word": ("b17@example.com", "b18@example.com"),
+    "VERP with letters": ("b-ab1x@example.com", "b-cd2x@example.com"),
+    "numbers of the domain": ("b@1.example.com", "b@2.example.com"),
+    "BATV in capitals": ("PRVS=1234abcdef=info@example.com", "PRVS=9876fedcba=info@example.com"),
+    "a bounce and a mail": ("", "info@example.com"),
+}
+
+
+@pytest.fixture(scope="module")
+def postgrey() -> Iterator[Postgrey]:
+    with Postgrey() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("senders", "same"),
+    [
+        *(pytest.param(senders, True, id=name) for name, senders in SAME.items()),
+        *(pytest.param(senders, False, id=name) for name, senders in DIFFERENT.items()),
+    ],
+)
+def test_what_postgrey_takes_for_one_message_is_one(
+    postgrey: Postgrey, senders: tuple[str, str], *, same: bool, request: pytest.FixtureRequest
+) -> None:
+    recipient = f"{request.node.callspec.id.replace(' ', '-')}@example.org"
+    before = len(postgrey.log_lines())
+    for number, (sender, to) in enumerate(zip(senders, (recipient, recipient.upper()), strict=True)):
+        postgrey.ask("mx.example.com", "192.0.2.1", sender, to, at=1_700_000_000 + 60 * number)
+    lines = [line for line in postgrey.log_lines()[before:] if "action=" in line]
+
+    assert ("reason=early-retry" in lines[1]) == same
+    stamped = "".join(f"2024-07-03T10:00:00+00:00 mx postgrey[1]: {line}\n" for line in lines)
+    keys = {decision.message for decision in Parser(secret=bytes(32)).parse(stamped.encode(), 0).decisions}
+    assert (len(keys) == 1) == same

@@ -223,6 +223,32 @@ def test_clients_without_a_name_are_listed_by_network(report: Any, tmp_path: Pat
     assert re.search(r"^2001:db8::/64 +1 ", output, re.MULTILINE)
 
 
+def test_json_has_evidence_and_advice_for_each_network_of_clients_without_a_name(report: Any, tmp_path: Path) -> None:
+    unknown = [ONE.replace("mx.example.com", "unknown").replace("a@", f"{name}@") for name in "abc"]
+    (tmp_path / "mail.log").write_text(
+        "".join(unknown)
+        + "".join(unknown)
+        .replace("action=greylist, reason=new", "action=pass, reason=triplet found")
+        .replace("T10:00", "T10:09")
+    )
+    (network,) = json.loads(report(tmp_path / "mail.log", "--format", "json").stdout)["unknown_networks"]
+    assert network == {
+        "network": "192.0.2.0/24",
+        "greylisted": 3,
+        "new": 3,
+        "early_retry": 0,
+        "clients": 1,
+        "messages": 3,
+        "moved_messages": 0,
+        "delivered_messages": 3,
+        "lost_messages": 0,
+        "unreviewed": 3,
+        "advice": "look",
+        "why": "0 of 3 messages changed network, 3 arrived, after 9 min in the median",
+        "entry": "192.0.2.1",
+    }
+
+
 def on_terminal(arguments: list[str], columns: int, environment: dict[str, str]) -> str:
     """Run a command on a terminal of its own and return what it showed."""
     ours, theirs = pty.openpty()

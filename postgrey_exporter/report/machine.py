@@ -13,7 +13,7 @@ from postgrey_exporter.decision import GREYLIST, GREYLIST_REASONS, PASS, PASS_RE
 if TYPE_CHECKING:
     from postgrey_exporter.messages import Delays
     from postgrey_exporter.report import Report
-    from postgrey_exporter.standing import DomainStanding
+    from postgrey_exporter.standing import DomainStanding, NetworkStanding
 
 
 def as_json(report: Report) -> str:
@@ -28,17 +28,7 @@ def as_json(report: Report) -> str:
             PASS: {reason: report.decisions.get((PASS, reason), 0) for reason in PASS_REASONS},
         },
         "domains": [_domain(standing) for standing in standings.domains[: report.limit]],
-        "unknown_networks": [
-            {
-                "network": standing.network,
-                "greylisted": standing.greylisted,
-                "new": standing.new,
-                "early_retry": standing.early_retry,
-                "clients": standing.clients,
-                "unreviewed": standing.unreviewed,
-            }
-            for standing in standings.nameless[: report.limit]
-        ],
+        "unknown_networks": [_network(standing) for standing in standings.nameless[: report.limit]],
         "problems": list(report.problems),
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
@@ -80,6 +70,25 @@ def _domain(standing: DomainStanding) -> dict[str, Any]:
         "delay_seconds": _delays(known.delays),
         "reported_delay_seconds": _delays(known.reported),
         "covered_by": standing.covered_by,
+        "unreviewed": standing.unreviewed,
+        "advice": standing.advice.kind,
+        "why": standing.advice.why,
+        "entry": standing.advice.entry,
+    }
+
+
+def _network(standing: NetworkStanding) -> dict[str, Any]:
+    known = standing.evidence
+    return {
+        "network": standing.network,
+        "greylisted": standing.greylisted,
+        "new": standing.new,
+        "early_retry": standing.early_retry,
+        "clients": standing.clients,
+        "messages": known.messages,
+        "moved_messages": known.moved,
+        "delivered_messages": known.delivered,
+        "lost_messages": known.lost,
         "unreviewed": standing.unreviewed,
         "advice": standing.advice.kind,
         "why": standing.advice.why,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
+from postgrey_exporter.addresses import network_of
 from postgrey_exporter.advice import spoken
 from postgrey_exporter.domains import UNKNOWN
 from postgrey_exporter.review.model import covered, reach
@@ -24,7 +25,7 @@ _PAST: Final[dict[Act, str]] = {"whitelist": "whitelisted", "ignore": "ignored"}
 def evidence(item: Item, width: int) -> Iterator[str]:
     """Yield what is known of a domain, line by line: attempts, messages, the advice, the entry, example clients."""
     standing = item.standing
-    yield from _wrapped(_attempts(standing), width)
+    yield from _wrapped(_attempts(item), width)
     yield from _wrapped(_messages(standing), width)
     yield ""
     yield from _wrapped(f"Advice: {standing.advice.kind}. {printable(standing.advice.why)}.", width, "        ")
@@ -46,17 +47,24 @@ def coverage(known: Reach, item: Item) -> str:
     )
 
 
-def _attempts(standing: DomainStanding) -> str:
-    share = "" if standing.unreviewed == standing.greylisted else f"{standing.unreviewed} of "
+def _attempts(item: Item) -> str:
+    standing = item.standing
+    networks = len({network_of(one.client.address) for one in item.clients})
     return (
-        f"{share}{_count(standing.greylisted, 'greylisted attempt')} unreviewed ({standing.new} new, "
-        f"{_count(standing.early_retry, 'early retry', 'early retries')}); {_count(standing.clients, 'client')} "
-        f"in {_count(standing.networks, 'network')}"
+        f"{_part(standing.unreviewed, standing.greylisted)}{_count(standing.greylisted, 'greylisted attempt')} "
+        f"unreviewed ({standing.new} new, {_count(standing.early_retry, 'early retry', 'early retries')}); "
+        f"{_part(len(item.clients), standing.clients)}{_count(standing.clients, 'client')} "
+        f"in {_part(networks, standing.networks)}{_count(standing.networks, 'network')}"
     )
 
 
+def _part(some: int, every: int) -> str:
+    return "" if some == every else f"{some} of "
+
+
 def _messages(standing: DomainStanding) -> str:
-    known = standing.evidence
+    """Return what became of the messages of the clients that the review is about."""
+    known = standing.unreviewed_evidence
     text = (
         f"{_count(known.messages, 'message')}: {known.moved} changed network, {known.delivered} arrived, "
         f"{known.lost} never came back"
@@ -90,7 +98,7 @@ def listing(items: Sequence[Item], threshold: int) -> Iterator[str]:
     for item in items:
         advice = item.standing.advice
         yield ""
-        yield f"{item.domain}: {_attempts(item.standing)}"
+        yield f"{item.domain}: {_attempts(item)}"
         yield f"  {_messages(item.standing)}"
         yield f"  {advice.kind}: {printable(advice.why)}"
         if advice.entry:

@@ -189,6 +189,41 @@ def test_trouble_with_the_exporter_is_mailed_to_the_operator_with_its_end(monito
     assert not monitoring.webhook.received
 
 
+def pool_alert(domain: str, delay: str = "3h 10m 0s") -> dict[str, Any]:
+    return {
+        "labels": {"alertname": "PostgreyPoolDelayed", "severity": "warning", "domain": domain},
+        "annotations": {
+            "summary": f"Greylisting delays mail from {domain} by up to {delay}",
+            "description": f"Mail from {domain} took up to {delay} to come through.",
+            "runbook_url": "https://example.org/runbook#postgreypooldelayed",
+        },
+    }
+
+
+def test_delayed_pools_come_in_one_message_of_their_own_beside_the_domains_to_review(monitoring: Monitoring) -> None:
+    monitoring.post(pool_alert("example.com"), pool_alert("example.net"), domain_alert("example.com"))
+    received = wait_until(
+        lambda: monitoring.webhook.received if len(monitoring.webhook.received) >= 2 else [], what="both messages"
+    )
+    (mail,) = monitoring.mails(1)
+
+    assert sorted(
+        (message["groupLabels"]["alertname"], *(alert["labels"]["domain"] for alert in message["alerts"]))
+        for message in received
+    ) == [("PostgreyPoolDelayed", "example.com", "example.net"), ("PostgreyUnreviewedDomain", "example.com")]
+    assert mail["Subject"] == "Whitelist or ignore 1 sender: example.com"
+    monitoring.post(resolved(pool_alert("example.com")), resolved(pool_alert("example.net")))
+    wait_until(lambda: received[-1]["status"] == "resolved", what="their end")
+
+
+@pytest.mark.parametrize("cause", ["PostgreyExporterDown", "PostgreyExporterAbsent"])
+def test_delayed_pools_wait_as_well_while_an_exporter_is_down(monitoring: Monitoring, cause: str) -> None:
+    monitoring.post(server_alert(cause), pool_alert("example.com"))
+    monitoring.mails(1)
+
+    assert monitoring.states() == {cause: "active", "PostgreyPoolDelayed example.com": "suppressed"}
+
+
 def test_nothing_is_said_about_domains_while_an_exporter_is_down(monitoring: Monitoring) -> None:
     monitoring.post(server_alert("PostgreyExporterDown"), domain_alert("example.com"))
     monitoring.mails(1)

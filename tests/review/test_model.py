@@ -32,7 +32,7 @@ def standing(domain: str, unreviewed: int, advice: Advice | None = None) -> Doma
         networks=1,
         unreviewed=unreviewed,
         covered_by=None,
-        evidence=Evidence(
+        unreviewed_evidence=Evidence(
             messages=44, moved=41, delivered=40, lost=2, delays=Delays(11_400, 43_200), reported=Delays(300, 420)
         ),
         advice=advice or Advice("look", "nobody knows", None),
@@ -197,6 +197,12 @@ def test_the_evidence_fits_the_terminal(width: int) -> None:
     assert "Advice: whitelist. 41 of 44 messages changed network, 40 arrived." in told
     assert "covers 1 of 10 unreviewed clients, 9 of 18 attempts" in told
     assert "and 6 more clients" in told
+
+
+def test_what_the_lists_cover_already_is_told_apart() -> None:
+    half = item("example.com", ("mx.pool.example.com", 20))
+    told = " ".join(text.evidence(half, 200))
+    assert "20 of 21 greylisted attempts unreviewed (20 new, 1 early retry); 1 of 2 clients in 1 network" in told
 
 
 def test_what_a_terminal_would_obey_is_shown_as_nothing_of_the_kind() -> None:

@@ -62,6 +62,11 @@ class Terminal:
         """Everything that was shown, without the blanks at the ends of lines."""
         return self._call("capture-pane", "-p", "-S", "-")
 
+    @property
+    def styled(self) -> str:
+        """The same with its styles, as escape sequences."""
+        return self._call("capture-pane", "-e", "-p", "-S", "-")
+
     def _since(self, text: str) -> str:
         new = self.shown[self._seen :]
         place = new.find(text)

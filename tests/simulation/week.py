@@ -35,6 +35,8 @@ class _Attempt(NamedTuple):
     recipient: str
     host: Host
     tries: int
+    chance: random.Random
+    """Its own, so that what becomes of other mails changes nothing for this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +77,15 @@ def daemon(whitelist_files: Sequence[Path] = ()) -> Iterator[Postgrey]:
 def simulate(senders: Iterable[Sender], postgrey: Postgrey, seed: int, start: datetime = START) -> Week:
     """Let the senders try to deliver for a week, each again as long as it is refused and has patience."""
     week = Week()
-    rng = random.Random(seed)
     domains: dict[int, str] = {}
     due: list[_Attempt] = []
     for sender in senders:
         for mail in sender.mails:
             for recipient in mail.recipients:
                 domains[len(due)] = sender.domain
-                due.append(_Attempt(mail.born, len(due), mail, recipient, rng.choice(mail.origin.hosts), 1))
+                chance = random.Random(f"{seed} {len(due)}")
+                host = chance.choice(mail.origin.hosts)
+                due.append(_Attempt(mail.born, len(due), mail, recipient, host, 1, chance))
     firsts = {attempt.number: attempt.host for attempt in due}
     heapq.heapify(due)
     with postgrey.output.open() as said:
@@ -93,7 +96,7 @@ def simulate(senders: Iterable[Sender], postgrey: Postgrey, seed: int, start: da
             answer = postgrey.ask(*attempt.host, attempt.message.sender, attempt.recipient, at=moment.timestamp())
             stamp = moment.isoformat()
             week.lines += (f"{stamp} mx1 postgrey[812]: {line}" for line in said if "action=" in line)
-            again = _next(attempt, rng) if answer.startswith("DEFER_IF_PERMIT") else None
+            again = _next(attempt) if answer.startswith("DEFER_IF_PERMIT") else None
             if again is not None:
                 heapq.heappush(due, again)
                 continue
@@ -104,13 +107,13 @@ def simulate(senders: Iterable[Sender], postgrey: Postgrey, seed: int, start: da
     return week
 
 
-def _next(attempt: _Attempt, rng: random.Random) -> _Attempt | None:
+def _next(attempt: _Attempt) -> _Attempt | None:
     """Return the sender's next attempt, unless it gives up."""
     origin = attempt.message.origin
     if not origin.patience:
         return None
-    pause = origin.pauses[min(attempt.tries, len(origin.pauses)) - 1] * rng.uniform(0.9, 1.25)
+    pause = origin.pauses[min(attempt.tries, len(origin.pauses)) - 1] * attempt.chance.uniform(0.9, 1.25)
     if attempt.at + pause - attempt.message.born > origin.patience:
         return None
-    host = attempt.host if rng.random() < origin.stays else rng.choice(origin.hosts)
+    host = attempt.host if attempt.chance.random() < origin.stays else attempt.chance.choice(origin.hosts)
     return attempt._replace(at=attempt.at + pause, host=host, tries=attempt.tries + 1)

@@ -1,0 +1,49 @@
+"""Two weeks of `run.py` and one of `before_after.py`; more by these commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from parts import require
+
+from simulation.before_after import Comparison, compare, rows, table
+from simulation.run import LEAST_RIGHT, totals, verdicts
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    require("postgrey")
+    return compare(1)
+
+
+def test_the_advice_is_right_and_lets_no_spam_in(comparison: Comparison) -> None:
+    result = totals([*comparison.verdicts, *verdicts(2)])
+    assert result.domains > 100
+    assert result.right >= LEAST_RIGHT * result.domains
+    assert result.let_in == 0
+
+
+def test_every_kind_of_advice_is_given(comparison: Comparison) -> None:
+    assert {verdict.standing.advice.kind for verdict in comparison.verdicts} == {"whitelist", "ignore", "look"}
+    assert len({verdict.sender.kind for verdict in comparison.verdicts if verdict.counts}) == 11
+
+
+def test_after_the_proposed_entries_the_pools_are_not_delayed_any_more(comparison: Comparison) -> None:
+    before, after = rows(comparison)["pools advised for the whitelist"]
+    assert before.mails == after.mails > 300
+    assert before.refused > 200
+    assert before.worst > 3600
+    assert (after.refused, after.worst, after.never) == (0, 0.0, 0)
+
+
+@pytest.mark.parametrize("name", ["bots and other spam", "servers, newsletters, hosters"])
+def test_for_all_others_nothing_changes(comparison: Comparison, name: str) -> None:
+    before, after = rows(comparison)[name]
+    assert before == after
+    assert before.refused > 100
+
+
+def test_the_readme_tells_what_the_first_week_gives(comparison: Comparison) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert f"```text\n{table(1, comparison)}\n```" in readme
