@@ -122,6 +122,26 @@ def test_archives_swapped_under_their_names(log: Log, reader: Reader) -> None:
     assert sorted(reader.lines) == sorted(log.written)
 
 
+def test_archives_that_all_look_new_again(log: Log, reader: Reader) -> None:
+    """As after a copy of the folder, and where some of them are very short and begin like all others."""
+    for number in range(6):
+        log.write(1 if number % 2 else 100)
+        archive = log.compress(log.rename(f".{number}"))
+        log.set_time(archive, reader.now - 3600)
+    log.write(3)
+    reader.read()
+    for path in log.path.parent.iterdir():
+        copy = path.with_name("copy")
+        shutil.copy(path, copy)
+        copy.replace(path)
+        log.set_time(path, reader.now - 1800)
+    reader.restart()
+    log.write(2)
+    reader.read()
+    assert counted_once(log, reader)
+    assert (reader.status.rotations, reader.status.gaps) == (0, 0)
+
+
 def test_short_logs_of_equal_lines(log: Log, reader: Reader, meanwhile: Meanwhile) -> None:
     """Without times in them, the beginning of one is the beginning of the other."""
     for count, ending in ((3, ".4"), (1, ".3"), (5, ".2"), (2, ".1")):

@@ -72,6 +72,28 @@ def test_one_byte_of_a_line_does_not_make_a_file_known(log: Log, reader: Reader,
     assert counted_once(log, reader)
 
 
+def test_a_scrap_of_a_line_does_not_go_on_in_the_next_line_that_begins_alike(
+    log: Log, reader: Reader, meanwhile: Meanwhile
+) -> None:
+    log.append(b"202")
+    log.written.append(b"202")
+    archive = log.compress(log.copy())
+    log.truncate()
+    log.set_time(archive, reader.now - 3600)
+    reader.read()
+    log.write(1)
+    log.set_time(archive, reader.now - 1800)
+    meanwhile()
+    reader.read()
+    archive.unlink()
+    log.copy(".3")
+    log.truncate()
+    log.write(1)
+    meanwhile()
+    reader.read()
+    assert counted_once(log, reader)
+
+
 def test_a_line_that_is_never_finished_is_counted_once_when_the_log_goes_on(
     log: Log, reader: Reader, meanwhile: Meanwhile
 ) -> None:
