@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -118,7 +119,9 @@ class Part:
         Of a plain file what stands before the position is compared. One that ends before the position may be what
         copytruncate kept of it: lines that came after the copy was made were read and are not in it.
         """
-        if not self.held.get(file.full_stamp, True):
+        if not self.held.get(file.full_stamp, True) or (
+            file.plain and not self.offset and file.stat.st_size < self.size
+        ):
             return False
         if not file.plain or not self.before_digest or file.stat.st_size < self.offset:
             return True
@@ -132,7 +135,8 @@ class Part:
     @property
     def is_scrap(self) -> bool:
         """Whether it is but the beginning of a line or a few: many a file may go on from there."""
-        return self.unfinished and self.offset < HEAD_SIZE
+        deleted_unread = self.tail is not None and not self.offset and b"\n" not in self.head
+        return self.head_size < HEAD_SIZE and (self.unfinished or deleted_unread)
 
     def is_held_by(self, file: LogFile) -> bool:
         """Tell whether a file that fits holds all that was read, or ends before that; reads it that far.
@@ -143,7 +147,7 @@ class Part:
             try:
                 with file.content() as stream:
                     passed, checksum = pass_over(stream, self.offset)
-                    more = self.is_scrap and bool(stream.read(1))
+                    more = self.is_scrap and len(stream.read(HEAD_SIZE)) > max(0, self.head_size - passed)
             except LogFileError:
                 return False
             self.held[file.full_stamp] = not more and (passed < self.offset or checksum == self.checksum)
@@ -186,7 +190,9 @@ class Part:
 
     def adopt(self, tail: LogTail) -> bool:
         """Go on with a file that is open already; return whether it has what was read."""
-        if tail.stat().st_size < self.offset:
+        if tail.stat().st_size < self.offset or digest(tail.head()[: self.head_size]) != self.head_digest:
+            return False
+        if not self.before_digest and tail.checksum_up_to(self.offset) != self.checksum:
             return False
         tail.go_to(self.offset, self.checksum)
         if self.before_digest and digest(tail.before) != self.before_digest:
@@ -201,16 +207,10 @@ class Part:
         """
         if self.tail is None:
             return False
-        try:
-            head = self.tail.head() if self.head_size < HEAD_SIZE else None
-        except OSError:
-            head = None
-        if not self.tail.intact():
-            self.close()
-            return False
-        if head is not None:
-            self._set_head(head)
-        return True
+        if self._learn_head(self.tail):
+            return True
+        self.close()
+        return False
 
     def close(self) -> None:
         """Let go of the open file."""
@@ -300,6 +300,19 @@ class Part:
         self.offset, self.checksum = tail.offset, tail.checksum
         self.size = max(self.size, self.offset)
         self.unfinished = False
+        if self.head_size < min(HEAD_SIZE, self.offset):
+            self._learn_head(tail)
+
+    def _learn_head(self, tail: LogTail) -> bool:
+        """Learn more of the beginning while that grows; return whether the file still has what was read."""
+        head = None
+        with suppress(OSError):
+            head = tail.head() if self.head_size < HEAD_SIZE else None
+        if not tail.intact():
+            return False
+        if head is not None:
+            self._set_head(head)
+        return True
 
     def _set_head(self, head: bytes) -> None:
         self.head, self.head_size, self.head_digest = head, len(head), digest(head)

@@ -161,7 +161,7 @@ class Register:
             for part, file in others
             if (choices[id(part)] == choices[id(file)] == 1 and not part.is_scrap) or part.is_held_by(file)
         ]
-        return [*same, *sorted(others, key=_likelihood)]
+        return [*same, *sorted(others, key=lambda pair: _likelihood(pair, log))]
 
     def _new_files(
         self, free: list[LogFile], log: LogFile | None, folder: Folder, now: float
@@ -260,10 +260,13 @@ def _without_short_copy(was_live: Part, free: list[LogFile], now: float) -> list
     return free
 
 
-def _likelihood(pair: tuple[Part, LogFile]) -> tuple[float, ...]:
+def _likelihood(pair: tuple[Part, LogFile], log: LogFile | None) -> tuple[float, ...]:
+    """Return what sorts a likelier pair before a less likely one."""
     part, file = pair
     ends_before = file.plain and file.stat.st_size < part.offset
-    return (ends_before, -part.head_size, -part.offset, not file.plain, -file.stat.st_mtime)
+    # Where a copy was just made of the log, the log is not the copy.
+    went_elsewhere = part.state is State.LIVE and file is not log
+    return (ends_before, -part.head_size, -part.offset, went_elsewhere, not file.plain, -file.stat.st_mtime)
 
 
 def _first_line(file: LogFile) -> bytes:

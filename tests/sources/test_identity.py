@@ -43,6 +43,23 @@ def test_an_inode_that_is_used_again(tmp_path: Path) -> None:
     assert counted_once(log, reader)
 
 
+def test_a_log_with_the_inode_that_an_archive_had_when_a_commit_fails(log: Log, reader: Reader) -> None:
+    log.write(100)
+    archive = log.compress(log.rename(create=False))
+    reader.read()
+    reader.restart()
+    moved = archive.with_name("moved")
+    shutil.copy(archive, moved)
+    log.written += [b"2026-03-01T10:00:00 mx another line %05d" % number for number in range(200)]
+    archive.write_bytes(b"".join(line + b"\n" for line in log.written[100:]))
+    archive.rename(log.path)
+    moved.rename(archive)
+    list(reader.source.batches(reader.now))
+    reader.roll_back()
+    reader.read()
+    assert counted_once(log, reader)
+
+
 def test_the_inode_of_the_log_in_another_rotated_file(log: Log, reader: Reader) -> None:
     """As when the old file was compressed, and its inode given to the new one's copy."""
     log.write(100)
