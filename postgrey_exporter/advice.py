@@ -18,6 +18,7 @@ from postgrey_exporter.entry import network_entry, whitelist_entry
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from postgrey_exporter.lists import ListKind
     from postgrey_exporter.messages import Evidence
     from postgrey_exporter.parties import Parties, Party
 
@@ -53,12 +54,19 @@ class Advice:
 
 
 NOTHING_KNOWN: Final = Advice("look", "nothing is known of it", None)
+ON_NAMELESS: Final = Advice("look", "these clients have no verified name; no list can name them", None)
+_LIST_NAMES: Final[dict[ListKind, str]] = {"whitelist": "whitelist", "ignore": "ignore file"}
+
+
+def covered(by: ListKind) -> Advice:
+    """Return what there is to say of a domain all of whose clients are on a list."""
+    return Advice(by, f"all of its clients are on the {_LIST_NAMES[by]} already", None)
 
 
 def advise(domain: str, parties: Parties) -> Advice:
     """Advise on a domain by those of its clients that no list covers."""
     if domain == UNKNOWN:
-        return Advice("look", "these clients have no verified name; no list can name them", None)
+        return ON_NAMELESS
     if _is_pool(parties.mail):
         return _on_pool(parties)
     lines, attempts = parties.lines, parties.servers.attempts + parties.lines.attempts

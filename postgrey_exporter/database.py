@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+SCRATCH: Final = Path("the scratch file")
+"""Stands for `open_scratch` in what is said of it."""
 _BUSY_SECONDS: Final = 5.0
 _WAL_LIMIT_BYTES: Final = 16 << 20
 _CACHE_KIB: Final = 8192
@@ -71,6 +73,20 @@ def open_writable(path: Path) -> sqlite3.Connection:
         _log.error("%s: the state is damaged (%s); it is kept as %s", path, error, _set_aside(path))
     with translated(path):
         return _open_checked(path)
+
+
+def open_scratch() -> sqlite3.Connection:
+    """Open a state without a name: it lies in the system's folder for scratch files, and is gone when it is closed.
+
+    Raises `StateError`.
+    """
+    with translated(SCRATCH):
+        # https://www.sqlite.org/inmemorydb.html, section 3: an empty name stands for a temporary database.
+        db = sqlite3.connect("", isolation_level=None)
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        migrate(db, str(SCRATCH))
+    return db
 
 
 def open_readable(path: Path) -> sqlite3.Connection:

@@ -71,11 +71,10 @@ def prune_messages(db: sqlite3.Connection, first_moment: float) -> int:
     return surplus
 
 
-def messages_by_domain(db: sqlite3.Connection, since: float, until: float) -> Iterator[tuple[str, Message]]:
-    """Yield the messages of each domain whose last attempt lies between two moments, the second one outside."""
+def messages_by_domain(db: sqlite3.Connection, since: float, until: float) -> Iterator[tuple[int, Message]]:
+    """Yield the messages whose last attempt lies between two moments, the second one outside, in order of domains."""
     for domain, *values in db.execute(
-        f"SELECT name, {_COLUMNS} FROM message JOIN domain ON domain.id = message.domain "  # noqa: S608
-        "WHERE last >= ? AND last < ?",
+        f"SELECT domain, {_COLUMNS} FROM message WHERE last >= ? AND last < ? ORDER BY domain",  # noqa: S608
         (since, until),
     ):
         yield domain, _message(values)

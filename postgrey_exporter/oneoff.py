@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, cast
 
+from postgrey_exporter.ledger import Ledger
 from postgrey_exporter.sources.archive import (
     LogFileError,
     decompressed,
@@ -19,7 +20,6 @@ from postgrey_exporter.sources.archive import (
 )
 from postgrey_exporter.sources.journal_text import form_of, journal_lines
 from postgrey_exporter.sources.lines import whole_lines
-from postgrey_exporter.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,7 +52,7 @@ class Period:
 class Reading:
     """What logs added up to, and what kept some of them from being read."""
 
-    tally: Tally
+    ledger: Ledger
     problems: list[str] = field(default_factory=list)
     """One line for each log that was not read, or not to its end: the counts are then partial."""
     logs: int = 0
@@ -62,18 +62,21 @@ class Reading:
 
 
 class LogReader:
-    """Adds logs of any compression to one tally."""
+    """Adds up logs of any compression."""
 
     def __init__(self, parser: Parser, period: Period, progress: Callable[[int], None] = lambda _: None) -> None:
         """Take what the lines are parsed with, which moments count, and who is told of bytes read from disk."""
         self._parser = parser
         self._progress = progress
         self._seen: set[tuple[int, int]] = set()
-        self.reading = Reading(Tally(wanted=period.holds if period.bounded else None))
+        self.reading = Reading(Ledger(period.holds if period.bounded else None))
 
     def read_files(self, logs: Iterable[Path]) -> None:
-        """Read files. One that was read already, by whatever name, is passed over; trouble becomes a problem."""
-        for path in logs:
+        """Read files, the oldest first. One that was read already, by whatever name, is passed over.
+
+        Trouble becomes a problem.
+        """
+        for path in sorted(logs, key=_last_written):
             try:
                 with reading_errors(path), open_regular(path) as raw:
                     self._read_file(path, raw)
@@ -114,7 +117,7 @@ class LogReader:
             self.reading.problems.append(status.error)
         else:
             self.reading.logs += 1
-        self.reading.newest = self.reading.tally.last_event
+        self.reading.newest = self.reading.ledger.tally.last_event
 
     def _read_file(self, path: Path, raw: IO[bytes]) -> None:
         about = os.fstat(raw.fileno())
@@ -140,5 +143,12 @@ class LogReader:
 
     def _add(self, blocks: Iterable[bytes], seen_at: float, tell: Callable[[bytes], None]) -> None:
         for lines in blocks:
-            self.reading.tally.add(self._parser.parse(lines, seen_at))
+            self.reading.ledger.add(self._parser.parse(lines, seen_at))
             tell(lines)
+
+
+def _last_written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

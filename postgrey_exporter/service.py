@@ -91,7 +91,7 @@ class Service:
         with self._reading:
             now = self._clock()
             first_hour = self._window.first_hour(now)
-            return standings(self._reader.clients(first_hour), self._reader.messages(first_hour), lists, now)
+            return standings(self._reader.facts(first_hour), lists, now)
 
     def _advance(self, *, asked: bool) -> None:
         try:

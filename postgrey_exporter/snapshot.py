@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.database import open_readable, translated
 from postgrey_exporter.decision import Client
 from postgrey_exporter.domain_store import DEFAULT_MAX_DOMAINS, OTHER
 from postgrey_exporter.domains import UNKNOWN
+from postgrey_exporter.facts import ClientAttempts, DomainFacts
 from postgrey_exporter.message_store import messages_by_domain, uncovered_messages
 from postgrey_exporter.messages import Evidence, Message, evidence
 from postgrey_exporter.parser import FOREIGN
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 
 _FAR_HOUR: Final = 1 << 40
+_NO_MESSAGES: Final[tuple[float, Iterable[tuple[int, Message]]]] = (float("inf"), ())
 
 
 class DomainCounter(NamedTuple):
@@ -30,14 +34,6 @@ class DomainCounter(NamedTuple):
     new: int
     early_retry: int
     ineffective: int
-
-
-class ClientAttempts(NamedTuple):
-    """What one client was greylisted inside the window."""
-
-    client: Client
-    new: int
-    early_retry: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +63,13 @@ class Snapshot:
 class StateReader:
     """A reading connection to the state."""
 
-    def __init__(self, path: Path, *, max_domains: int = DEFAULT_MAX_DOMAINS) -> None:
-        """Open the state. Raises `StateError` where there is none or it can't be read."""
+    def __init__(
+        self, path: Path, *, max_domains: int = DEFAULT_MAX_DOMAINS, connection: sqlite3.Connection | None = None
+    ) -> None:
+        """Open the state, unless there is a connection to it. Raises `StateError` where it can't be read."""
         self._path = path
         self._max_domains = max_domains
-        self._db = open_readable(path)
+        self._db = connection or open_readable(path)
 
     def close(self) -> None:
         """Close the connection."""
@@ -110,10 +108,38 @@ class StateReader:
             ).fetchall()
         return {(action, reason): total for action, reason, total in rows}
 
-    def messages(self, first_hour: int, last_hour: int | None = None) -> Iterator[tuple[str, Message]]:
-        """Yield the messages of each domain, last tried from an hour on or between two. Raises `StateError`."""
+    def facts(self, first_hour: int, last_hour: int | None = None) -> Iterator[DomainFacts]:
+        """Yield the domains that were greylisted from an hour on, or between two. Raises `StateError`.
+
+        Messages are those last tried then. Only the latest domain can be looked at.
+        """
         with translated(self._path):
-            yield from messages_by_domain(self._db, first_hour * HOUR, (_last(last_hour) + 1) * HOUR)
+            attempts = self._db.execute(
+                """
+                SELECT client.domain, domain.name, client.name, address, total.new, total.early_retry
+                FROM client JOIN domain ON domain.id = client.domain JOIN (
+                    SELECT client, sum(new) AS new, sum(early_retry) AS early_retry
+                    FROM attempt WHERE hour BETWEEN ? AND ? GROUP BY client
+                ) AS total ON total.client = client.id
+                ORDER BY client.domain
+                """,
+                (first_hour, _last(last_hour)),
+            )
+            messages = groupby(
+                messages_by_domain(self._db, first_hour * HOUR, (_last(last_hour) + 1) * HOUR), key=itemgetter(0)
+            )
+            at, own = next(messages, _NO_MESSAGES)
+            for (number, domain), rows in groupby(attempts, key=itemgetter(0, 1)):
+                while at < number:
+                    at, own = next(messages, _NO_MESSAGES)
+                yield DomainFacts(
+                    domain,
+                    (
+                        ClientAttempts(Client(name, address), new, early_retry)
+                        for _, _, name, address, new, early_retry in rows
+                    ),
+                    (message for _, message in own) if at == number else (),
+                )
 
     def evidence(self, domains: Iterable[str], now: float) -> dict[str, tuple[Evidence, int]]:
         """Return for each domain what became of its uncovered clients' messages, and the number of their networks.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING
 
-from postgrey_exporter.addresses import network_of
-from postgrey_exporter.advice import NOTHING_KNOWN, Advice, advise, advise_on_network
+from postgrey_exporter.advice import NOTHING_KNOWN, ON_NAMELESS, Advice, advise, covered
 from postgrey_exporter.domains import UNKNOWN
-from postgrey_exporter.messages import Evidence, Message, evidence
+from postgrey_exporter.messages import Evidence, evidence
+from postgrey_exporter.nameless import Nameless, NetworkStanding
 from postgrey_exporter.parties import parties
 from postgrey_exporter.places import place_of
 
@@ -17,11 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from postgrey_exporter.decision import Client
-    from postgrey_exporter.lists import Cover, Lists
+    from postgrey_exporter.facts import ClientAttempts, DomainFacts
+    from postgrey_exporter.lists import Cover, ListKind, Lists
+    from postgrey_exporter.messages import Message
     from postgrey_exporter.places import Place
-
-
-_LIST_NAMES: Final = {"whitelist": "whitelist", "ignore": "ignore file"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class DomainStanding:
     """Distinct client networks, /24 or /64: what postgrey greylists as one."""
     unreviewed: int
     """Greylisted attempts from clients that no entry of a list covers."""
-    covered_by: Literal["whitelist", "ignore"] | None
+    covered_by: ListKind | None
     """What covers all of its clients; ``ignore`` when it takes both lists; none when one is left uncovered."""
     evidence: Evidence = field(default_factory=Evidence)
     """What became of its messages."""
@@ -60,32 +58,14 @@ class DomainStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkStanding:
-    """The same for a network of clients without a usable name."""
-
-    network: str
-    new: int
-    early_retry: int
-    clients: int
-    unreviewed: int
-    evidence: Evidence = field(default_factory=Evidence)
-    """What became of the messages that were first tried from it."""
-    advice: Advice = NOTHING_KNOWN
-    """What to do about it."""
-
-    @property
-    def greylisted(self) -> int:
-        """Attempts greylisted, whatever the reason."""
-        return self.new + self.early_retry
-
-
-@dataclass(frozen=True, slots=True)
 class Standings:
     """All sender domains, most greylisted first."""
 
     domains: tuple[DomainStanding, ...]
     nameless: tuple[NetworkStanding, ...]
-    """The networks behind the domain `domains.UNKNOWN`."""
+    """The networks behind the domain `domains.UNKNOWN`, the largest of them; see `nameless.MOST_NETWORKS`."""
+    nameless_networks: int
+    """How many of these there are in all."""
 
     def unreviewed(self, threshold: int) -> tuple[DomainStanding, ...]:
         """Return the domains that need a decision, most attempts first."""
@@ -99,100 +79,87 @@ class _Sum:
     early_retry: int = 0
     clients: int = 0
     unreviewed: int = 0
-    networks: set[int] = field(default_factory=set)
-    covers: set[Literal["whitelist", "ignore"]] = field(default_factory=set)
+    covers: set[ListKind] = field(default_factory=set)
     """The lists that cover some of the clients."""
-    uncovered: list[tuple[Client, int, Place]] = field(default_factory=list)
-    """Clients that no list covers, with their attempts."""
 
-    def add(self, client: Client, place: Place, new: int, early_retry: int, cover: Cover | None) -> None:
-        self.new += new
-        self.early_retry += early_retry
+    def add(self, one: ClientAttempts, cover: Cover | None) -> None:
+        self.new += one.new
+        self.early_retry += one.early_retry
         self.clients += 1
-        self.networks.add(place.network)
         if cover is None:
-            self.unreviewed += new + early_retry
-            self.uncovered.append((client, new + early_retry, place))
+            self.unreviewed += one.new + one.early_retry
         else:
             self.covers.add(cover.list)
 
     @property
-    def covered_by(self) -> Literal["whitelist", "ignore"] | None:
-        """What covers all of the clients; ``ignore`` when it takes both lists."""
-        if self.uncovered or not self.covers:
-            return None
+    def covered_by(self) -> ListKind:
+        """What covers the clients, where all are covered; ``ignore`` when it takes both lists."""
         return "ignore" if "ignore" in self.covers else "whitelist"
 
+    def standing(
+        self, domain: str, networks: int, known: Evidence, of_uncovered: Evidence, advice: Advice
+    ) -> DomainStanding:
+        return DomainStanding(
+            domain=domain,
+            new=self.new,
+            early_retry=self.early_retry,
+            clients=self.clients,
+            networks=networks,
+            unreviewed=self.unreviewed,
+            covered_by=None if self.unreviewed else self.covered_by,
+            evidence=known,
+            unreviewed_evidence=of_uncovered,
+            advice=advice,
+        )
 
-def standings(
-    attempts: Iterable[tuple[Client, int, int]],
-    messages: Iterable[tuple[str, Message]],
-    lists: Lists,
-    now: float,
-) -> Standings:
-    """Compute the standings at a moment.
 
-    ``attempts`` are a client each, once, with how often it was greylisted as new and as an early retry; ``messages``
-    are those of each domain.
-    """
-    domains: defaultdict[str, _Sum] = defaultdict(_Sum)
-    nameless: defaultdict[str, _Sum] = defaultdict(_Sum)
-    for client, new, early_retry in attempts:
-        cover = lists.covers(client.name, client.address)
-        place = place_of(client)
-        domains[place.domain].add(client, place, new, early_retry, cover)
-        if place.domain == UNKNOWN:
-            nameless[network_of(client.address)].add(client, place, new, early_retry, cover)
-    of_domain: defaultdict[str, list[Message]] = defaultdict(list)
-    for domain, message in messages:
-        of_domain[domain].append(message)
-    of_network: defaultdict[int, list[Message]] = defaultdict(list)
-    for message in of_domain[UNKNOWN]:
-        of_network[message.network].append(message)
-    of_domains = [_domain(name, total, of_domain[name], now) for name, total in domains.items()]
-    of_networks = [_network(name, total, of_network[min(total.networks)], now) for name, total in nameless.items()]
+def standings(facts: Iterable[DomainFacts], lists: Lists, now: float) -> Standings:
+    """Compute the standings at a moment."""
+    domains: list[DomainStanding] = []
+    nameless = Nameless()
+    for of_domain in facts:
+        if of_domain.domain == UNKNOWN:
+            domains.append(_unknown(nameless, of_domain, lists, now))
+        else:
+            domains.append(_domain(of_domain, lists, now))
     return Standings(
-        tuple(sorted(of_domains, key=lambda standing: (-standing.greylisted, standing.domain))),
-        tuple(sorted(of_networks, key=lambda standing: (-standing.greylisted, standing.network))),
+        tuple(sorted(domains, key=lambda standing: (-standing.greylisted, standing.domain))),
+        nameless.standings(now),
+        nameless.networks,
     )
 
 
-def _domain(name: str, total: _Sum, messages: list[Message], now: float) -> DomainStanding:
-    covered_by = total.covered_by
-    known = evidence(messages, now)
-    return DomainStanding(
-        domain=name,
-        new=total.new,
-        early_retry=total.early_retry,
-        clients=total.clients,
-        networks=len(total.networks),
-        unreviewed=total.unreviewed,
-        covered_by=covered_by,
-        evidence=known,
-        unreviewed_evidence=_of_uncovered(total, messages, now) if total.covers else known,
-        advice=_done(covered_by) if covered_by else advise(name, parties(total.uncovered, messages, now)),
-    )
+def _domain(facts: DomainFacts, lists: Lists, now: float) -> DomainStanding:
+    total = _Sum()
+    networks: set[int] = set()
+    uncovered: list[tuple[Client, int, Place]] = []
+    for one in facts.attempts:
+        place, cover = place_of(one.client), lists.covers(*one.client)
+        total.add(one, cover)
+        networks.add(place.network)
+        if cover is None:
+            uncovered.append((one.client, one.new + one.early_retry, place))
+    messages = list(facts.messages)
+    known = known_of_uncovered = evidence(messages, now)
+    if total.covers:
+        without_cover = {place.network for _, _, place in uncovered}
+        known_of_uncovered = evidence([one for one in messages if one.network in without_cover], now)
+    advice = advise(facts.domain, parties(uncovered, messages, now)) if uncovered else covered(total.covered_by)
+    return total.standing(facts.domain, len(networks), known, known_of_uncovered, advice)
 
 
-def _of_uncovered(total: _Sum, messages: list[Message], now: float) -> Evidence:
-    networks = {place.network for _, _, place in total.uncovered}
-    return evidence([message for message in messages if message.network in networks], now)
-
-
-def _network(network: str, total: _Sum, messages: list[Message], now: float) -> NetworkStanding:
-    covered_by = total.covered_by
-    known = evidence(messages, now)
-    addresses = {client.address for client, _, _ in total.uncovered}
-    return NetworkStanding(
-        network=network,
-        new=total.new,
-        early_retry=total.early_retry,
-        clients=total.clients,
-        unreviewed=total.unreviewed,
-        evidence=known,
-        advice=_done(covered_by) if covered_by else advise_on_network(addresses, known),
-    )
-
-
-def _done(covered_by: Literal["whitelist", "ignore"]) -> Advice:
-    return Advice(covered_by, f"all of its clients are on the {_LIST_NAMES[covered_by]} already", None)
+def _unknown(nameless: Nameless, facts: DomainFacts, lists: Lists, now: float) -> DomainStanding:
+    """Add up `domains.UNKNOWN`, of whose many clients and messages none is kept where no list covers any."""
+    total = _Sum()
+    for one in facts.attempts:
+        cover = lists.covers(*one.client)
+        nameless.add(one, place_of(one.client), cover)
+        total.add(one, cover)
+    messages: Iterable[Message] = nameless.sorted_out(facts.messages)
+    if total.covers:
+        messages = list(messages)
+    known = known_of_uncovered = evidence(messages, now)
+    if total.covers:
+        known_of_uncovered = evidence([one for one in messages if nameless.is_uncovered(one.network)], now)
+    advice = ON_NAMELESS if total.unreviewed else covered(total.covered_by)
+    return total.standing(UNKNOWN, nameless.networks, known, known_of_uncovered, advice)

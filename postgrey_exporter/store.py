@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 import secrets
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from postgrey_exporter.database import lock, open_writable, translated
+from postgrey_exporter.database import SCRATCH, lock, open_scratch, open_writable, translated
 from postgrey_exporter.decision import NEW, Client
 from postgrey_exporter.domain_store import DomainChange, keep_to_limit, merge_domains
 from postgrey_exporter.hashing import KEY_SIZE, KeyedHash
 from postgrey_exporter.message_store import merge_messages, prune_messages
 from postgrey_exporter.places import place_of
+from postgrey_exporter.snapshot import StateReader
 from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
@@ -52,20 +53,18 @@ class _ClientChange:
 class Store:
     """The state file, opened by its one writer."""
 
-    def __init__(self, path: Path, *, window: Window, max_domains: int) -> None:
-        """Open the state, making it where there is none.
+    def __init__(self, path: Path | None, *, window: Window, max_domains: int) -> None:
+        """Open the state, making it where there is none; without a path, a scratch file that goes with the process.
 
         Raises `StateError` with one line that says what is wrong and what to do; nothing is overwritten.
         """
-        self.path = path
+        self.path = path or SCRATCH
         self._window = window
         self.max_domains = max_domains
-        self._lock = lock(path)
-        try:
-            self._db = open_writable(path)
-        except BaseException:
-            self._lock.close()
-            raise
+        with ExitStack() as on_error:
+            self._lock = on_error.enter_context(lock(path)) if path else None
+            self._db = open_writable(path) if path else open_scratch()
+            on_error.pop_all()
         with self._transaction() as db:
             keep_to_limit(db, max_domains)
         self._keyed = KeyedHash(self.secret())
@@ -73,7 +72,12 @@ class Store:
     def close(self) -> None:
         """Close the state; everything that was merged is on disk."""
         self._db.close()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def reader(self) -> StateReader:
+        """Return what reads a scratch file: nobody else can open it."""
+        return StateReader(self.path, connection=self._db)
 
     def size_bytes(self) -> int:
         """Return the size on disk, the write-ahead log included."""

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 from postgrey_exporter.clientnames import ClientKind
 from postgrey_exporter.decision import GREYLIST, NEW
-from postgrey_exporter.messages import Attempt, Message, replay
+from postgrey_exporter.facts import ClientAttempts, DomainFacts
+from postgrey_exporter.messages import Attempt, replay
 from postgrey_exporter.parser import DECISION, FOREIGN, MALFORMED, NO_DECISION
 from postgrey_exporter.places import place_of
 from postgrey_exporter.window import hour_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from postgrey_exporter.decision import Client, Decision
+    from postgrey_exporter.messages import Message
     from postgrey_exporter.parser import Parsed
 
 
@@ -70,19 +72,24 @@ class Tally:
             totals[action, reason] += count
         return totals
 
-    def by_client(self) -> Iterator[tuple[Client, int, int]]:
-        """Yield each client with how often it was greylisted as new and as an early retry."""
+    def by_client(self) -> Iterator[ClientAttempts]:
+        """Yield each client with how often it was greylisted."""
         totals: defaultdict[Client, list[int]] = defaultdict(lambda: [0, 0])
         for (client, _hour, reason), count in self.greylisted.items():
             totals[client][reason is not NEW] += count
         for client, (new, early_retry) in totals.items():
-            yield client, new, early_retry
+            yield ClientAttempts(client, new, early_retry)
 
-    def by_domain(self) -> Iterator[tuple[str, Message]]:
-        """Yield the messages of each domain."""
+    def facts(self) -> Iterator[DomainFacts]:
+        """Yield the domains that were greylisted."""
+        messages: defaultdict[str, list[list[Attempt]]] = defaultdict(list)
         for (domain, _key), attempts in self.messages.items():
-            for message in replay(None, sorted(attempts, key=lambda attempt: attempt.time)):
-                yield domain, message
+            messages[domain].append(attempts)
+        clients: defaultdict[str, list[ClientAttempts]] = defaultdict(list)
+        for one in self.by_client():
+            clients[place_of(one.client).domain].append(one)
+        for domain, its_clients in clients.items():
+            yield DomainFacts(domain, its_clients, _replayed(messages[domain]))
 
     def _add(self, decisions: Sequence[Decision]) -> None:
         """Add decisions, by columns: most of the counting is then the interpreter's own work."""
@@ -107,3 +114,9 @@ class Tally:
     def _note_moments(self, first: float, last: float) -> None:
         self.first_event = first if self.first_event is None else min(first, self.first_event)
         self.last_event = last if self.last_event is None else max(last, self.last_event)
+
+
+def _replayed(keys: Iterable[Sequence[Attempt]]) -> Iterator[Message]:
+    """Yield the messages that became of attempts, given for each key."""
+    for attempts in keys:
+        yield from replay(None, sorted(attempts, key=lambda attempt: attempt.time))

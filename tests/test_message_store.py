@@ -167,4 +167,4 @@ def test_the_state_tells_the_same_as_a_report_over_the_same_log(
         merge(state, *part)
     tally = Tally()
     tally.add(Parsed(log))
-    assert known(state)[0] == evidence([message for _, message in tally.by_domain()], NOW)
+    assert known(state)[0] == evidence([message for facts in tally.facts() for message in facts.messages], NOW)

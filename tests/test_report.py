@@ -197,7 +197,7 @@ def test_a_log_that_shrinks_while_it_is_read_is_partial(tmp_path: Path) -> None:
     reader = LogReader(Parser(), Period(), shrink)
     reader.read_files([log])
     assert "shrank while it was read" in reader.reading.problems[0]
-    assert reader.reading.tally.lines["decision"] > 0
+    assert reader.reading.ledger.tally.lines["decision"] > 0
 
 
 def test_csv_has_a_line_for_each_domain_below_a_header(report: Any, tmp_path: Path) -> None:
@@ -363,7 +363,7 @@ def test_a_source_is_read_with_its_rotated_files(tmp_path: Path) -> None:
     (tmp_path / "mail.log.1").write_text(EARLY * 2)
     reader = LogReader(Parser(), Period())
     reader.read_source(FileSource(tmp_path / "mail.log", 7 * 86400.0), (tmp_path / "mail.log").stat().st_mtime)
-    assert reader.reading.tally.lines["decision"] == 3
+    assert reader.reading.ledger.tally.lines["decision"] == 3
     assert (reader.reading.logs, reader.reading.problems) == (1, [])
 
 

@@ -10,8 +10,9 @@ import pytest
 from test_store import LOG, NAMELESS, NOW, POOL, POOL_ELSEWHERE, SERVER, greylisted, opened, uncovered
 
 from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW
+from postgrey_exporter.facts import ClientAttempts
 from postgrey_exporter.parser import Parsed
-from postgrey_exporter.snapshot import ClientAttempts, Snapshot, StateReader
+from postgrey_exporter.snapshot import Snapshot, StateReader
 from postgrey_exporter.tally import Tally
 
 if TYPE_CHECKING:

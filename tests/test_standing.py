@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 from postgrey_exporter.addresses import network_number
 from postgrey_exporter.decision import Client
+from postgrey_exporter.facts import ClientAttempts, DomainFacts
 from postgrey_exporter.lists import Lists, read_ignore, read_whitelist
 from postgrey_exporter.messages import Message
 from postgrey_exporter.parties import parties
 from postgrey_exporter.places import Place, place_of
-from postgrey_exporter.standing import DomainStanding, NetworkStanding, standings
+from postgrey_exporter.standing import DomainStanding, standings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from postgrey_exporter.nameless import NetworkStanding
 
 NOW = 1_700_000_000.0
 DAY = 86400.0
@@ -37,8 +40,8 @@ BOTS = [message(client, delay=None, line=True) for client in DSL]
 
 
 def standing(clients: list[Client], messages: list[Message], lists: Lists = NOTHING) -> DomainStanding:
-    attempts = [(client, 4, 1) for client in clients]
-    (found,) = standings(attempts, [("example.com", one) for one in messages], lists, NOW).domains
+    attempts = [ClientAttempts(client, 4, 1) for client in clients]
+    (found,) = standings([DomainFacts("example.com", attempts, messages)], lists, NOW).domains
     return found
 
 
@@ -101,8 +104,8 @@ def test_the_pause_is_the_mean_time_between_two_attempts() -> None:
 
 
 def nameless(*messages: Message, lists: Lists = NOTHING) -> NetworkStanding:
-    attempts = [(Client("unknown", f"198.51.100.{number}"), 1, 0) for number in (7, 9)]
-    (found,) = standings(attempts, [("unknown", one) for one in messages], lists, NOW).nameless
+    attempts = [ClientAttempts(Client("unknown", f"198.51.100.{number}"), 1, 0) for number in (7, 9)]
+    (found,) = standings([DomainFacts("unknown", attempts, messages)], lists, NOW).nameless
     return found
 
 

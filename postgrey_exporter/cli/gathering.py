@@ -122,17 +122,17 @@ def _from_detected(settings: GatheringSettings, period: Period, lists: ListFiles
 def _gathered(reading: Reading, period: Period, lists: ListFiles, now: float) -> Gathered:
     if not reading.logs:
         raise PostgreyExporterError("; ".join(reading.problems))
-    tally = reading.tally
+    ledger, tally = reading.ledger, reading.ledger.tally
     return Gathered(
         since=tally.first_event if period.since is None else period.since,
         until=tally.last_event if period.until is None else period.until,
         decisions=tally.decision_totals(),
-        standings=standings(tally.by_client(), tally.by_domain(), lists.lists, _end(period, tally, now)),
+        standings=standings(ledger.facts(), lists.lists, _end(period, tally, now)),
         lists=lists,
         problems=tuple(reading.problems),
         postgrey_lines=sum(tally.lines[outcome] for outcome in (DECISION, NO_DECISION, MALFORMED)),
         newest=reading.newest,
-        clients=tally.by_client,
+        clients=ledger.clients,
     )
 
 
@@ -159,9 +159,7 @@ def _from_state(settings: GatheringSettings, period: Period, lists: ListFiles, n
             since=first_hour * HOUR,
             until=now if period.until is None else period.until,
             decisions=reader.decisions(first_hour, last_hour),
-            standings=standings(
-                reader.clients(first_hour, last_hour), reader.messages(first_hour, last_hour), lists.lists, now
-            ),
+            standings=standings(reader.facts(first_hour, last_hour), lists.lists, now),
             lists=lists,
             problems=(),
             postgrey_lines=reader.postgrey_lines(),

@@ -12,8 +12,9 @@ from postgrey_exporter.decision import GREYLIST, GREYLIST_REASONS, PASS, PASS_RE
 
 if TYPE_CHECKING:
     from postgrey_exporter.messages import Delays
+    from postgrey_exporter.nameless import NetworkStanding
     from postgrey_exporter.report import Report
-    from postgrey_exporter.standing import DomainStanding, NetworkStanding
+    from postgrey_exporter.standing import DomainStanding
 
 
 def as_json(report: Report) -> str:
@@ -29,6 +30,7 @@ def as_json(report: Report) -> str:
         },
         "domains": [_domain(standing) for standing in standings.domains[: report.limit]],
         "unknown_networks": [_network(standing) for standing in standings.nameless[: report.limit]],
+        "unknown_networks_in_all": standings.nameless_networks,
         "problems": list(report.problems),
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -72,7 +72,7 @@ def as_table(report: Report, width: int) -> Iterator[str]:
         cells = [(str(n.greylisted), str(n.new), str(n.early_retry), str(n.clients)) for n in networks]
         rows = [_Row(n.network or "no address", c, None) for n, c in zip(networks, cells, strict=True)]
         yield from _table("NETWORK", _NETWORK_COLUMNS, rows, width)
-        yield from _left_out(len(standings.nameless) - len(networks), "networks")
+        yield from _left_out(standings.nameless_networks - len(networks), "networks")
     yield "\n"
     yield from _totals(report)
 

@@ -47,10 +47,7 @@ def judge(senders: Iterable[Sender], week: Week, lists: Lists | None = None) -> 
     tally = Tally()
     end = START.timestamp() + WEEK
     tally.add(Parser().parse("".join(week.lines).encode(), end))
-    known = {
-        standing.domain: standing
-        for standing in standings(tally.by_client(), tally.by_domain(), lists or Lists(), end).domains
-    }
+    known = {standing.domain: standing for standing in standings(tally.facts(), lists or Lists(), end).domains}
     greylisted = {client for client, _, _ in tally.greylisted}
     verdicts = []
     for sender in senders:
