@@ -104,6 +104,8 @@ class _Sum:
     """The lists that cover some of the clients."""
     uncovered: list[tuple[Client, int]] = field(default_factory=list)
     """Clients that no list covers, with their attempts."""
+    ignored: set[str] = field(default_factory=set)
+    """Names of clients that the ignore file covers."""
 
     def add(self, client: Client, network: str, new: int, early_retry: int, cover: Cover | None) -> None:
         self.new += new
@@ -116,6 +118,8 @@ class _Sum:
             self.uncovered.append((client, new + early_retry))
         else:
             self.covers.add(cover.list)
+            if cover.list == "ignore":
+                self.ignored.add(client.name)
 
     @property
     def covered_by(self) -> Literal["whitelist", "ignore"] | None:
@@ -172,7 +176,9 @@ def _domain(name: str, total: _Sum, messages: list[Message], now: float) -> Doma
         covered_by=covered_by,
         evidence=known,
         unreviewed_evidence=_of_uncovered(total, messages, now) if total.covers else known,
-        advice=_done(covered_by) if covered_by else advise(name, parties(total.uncovered, messages, now)),
+        advice=_done(covered_by)
+        if covered_by
+        else advise(name, parties(total.uncovered, messages, now), total.ignored),
     )
 
 
