@@ -10,7 +10,7 @@ import re
 from enum import Enum
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_pton
-from typing import Final, NamedTuple
+from typing import Final
 
 from postgrey_exporter.domains import registrable_domain
 
@@ -49,8 +49,12 @@ _WORD: Final = re.compile(r"[a-z]+")
 _NUMBER: Final = re.compile(r"[0-9]+")
 _MAC: Final = re.compile(r"[0-9a-f]{12}")
 _DIGITS: Final = str.maketrans("123456789", "000000000")
+_LINE: Final = 1
+_MAIL: Final = 2
+_OUT: Final = 4
+_MAC_ADDRESS: Final = 8
 _MX: Final = re.compile(r"mx[a-z]*")
-_OUT: Final = re.compile(r"[a-z]*out|sender")
+_SENDER: Final = re.compile(r"[a-z]*out|sender")
 
 
 class ClientKind(Enum):
@@ -74,39 +78,38 @@ def kind_of(name: str, address: str) -> ClientKind:
 def kind_in_domain(name: str, address: str, domain: str) -> ClientKind:
     """Return what a client is by its name, whose registrable domain is known already."""
     host = name.lower().rstrip(".").removesuffix(domain).rstrip(".")
-    says = _words_say(host.translate(_DIGITS))
+    label, _, rest = host.partition(".")
+    says = _words_say(label.translate(_DIGITS)) | _words_say(rest)
     # Most names say one of the two, and the address makes no difference.
-    by_address = says.line == says.mail and (says.mac or has_address(host, address))
-    if says.line and (by_address or not says.mail):
+    by_address = bool(says & _LINE) == bool(says & _MAIL) and (says & _MAC_ADDRESS or has_address(host, address))
+    if says & _LINE and (by_address or not says & _MAIL):
         return ClientKind.LINE
-    if says.mail:
+    if says & _MAIL:
         return ClientKind.MAIL
-    if says.mac or by_address:
+    if says & _MAC_ADDRESS or by_address:
         return ClientKind.LINE
-    if says.out or _has_part(domain.partition(".")[0], MAIL_DOMAIN_PARTS):
+    if says & _OUT or _has_part(domain.partition(".")[0], MAIL_DOMAIN_PARTS):
         return ClientKind.MAIL
     return ClientKind.UNCLEAR
 
 
-class _Words(NamedTuple):
-    """What the words of a host name say, whatever its numbers."""
-
-    line: bool
-    mail: bool
-    out: bool
-    mac: bool
-
-
 @lru_cache(maxsize=8192)
-def _words_say(host: str) -> _Words:
-    """Return what a host name with zeros for its digits says: thousands of names have one such form."""
-    words = _WORD.findall(host)
-    return _Words(
-        line=not CUSTOMER_WORDS.isdisjoint(words) or _has_part(host, CUSTOMER_PARTS),
-        mail=_has_part(host, MAIL_PARTS) or any(_MX.fullmatch(word) for word in words),
-        out=any(_OUT.fullmatch(word) for word in words),
-        mac=_MAC.search(host) is not None,
-    )
+def _words_say(labels: str) -> int:
+    """Return what some labels of a name say: `_LINE`, `_MAIL`, `_OUT`, `_MAC_ADDRESS`.
+
+    The first label with zeros for its digits, and the others: thousands of names have the same two.
+    """
+    words = _WORD.findall(labels)
+    says = 0
+    if not CUSTOMER_WORDS.isdisjoint(words) or _has_part(labels, CUSTOMER_PARTS):
+        says |= _LINE
+    if _has_part(labels, MAIL_PARTS) or any(_MX.fullmatch(word) for word in words):
+        says |= _MAIL
+    if any(_SENDER.fullmatch(word) for word in words):
+        says |= _OUT
+    if _MAC.search(labels):
+        says |= _MAC_ADDRESS
+    return says
 
 
 def has_address(host: str, address: str) -> bool:
