@@ -44,7 +44,7 @@ V = TypeVar("V")
 class Memo(dict[K, V]):
     """Remembers what a function made of each key; forgets all of it when that has become much."""
 
-    def __init__(self, make: Callable[[K], V], most: int = 20_000) -> None:
+    def __init__(self, make: Callable[[K], V], most: int = 8_000) -> None:
         """Take the function, and how many keys are remembered."""
         super().__init__()
         self._make = make

@@ -148,20 +148,34 @@ class Evidence:
 
 def evidence(messages: Iterable[Message], now: float) -> Evidence:
     """Sum up the messages of one domain at a moment."""
-    known = list(messages)
-    delivered = [message for message in known if message.accepted is not None]
+    count = moved = moved_delivered = lost = 0
+    delays: list[float] = []
+    reported: list[float] = []
+    worst_moved = 0.0
+    for first, last, _network, has_moved, accepted, said, line in messages:
+        count += 1
+        moved += has_moved
+        if accepted is None:
+            lost += now - last >= RETRY_WINDOW
+            continue
+        delay = max(0.0, accepted - first)
+        delays.append(delay)
+        if has_moved:
+            moved_delivered += 1
+            worst_moved = worst_moved if line else max(worst_moved, delay)
+        if said is not None:
+            reported.append(float(said))
     return Evidence(
-        messages=len(known),
-        moved=sum(message.moved for message in known),
-        delivered=len(delivered),
-        moved_delivered=sum(message.moved for message in delivered),
-        lost=sum(message.is_lost(now) for message in known),
-        delays=_delays([message.delay for message in delivered]),
-        reported=_delays([message.reported for message in delivered]),
-        worst_moved=max((one.delay or 0.0 for one in delivered if one.moved and not one.line), default=0.0),
+        messages=count,
+        moved=moved,
+        delivered=len(delays),
+        moved_delivered=moved_delivered,
+        lost=lost,
+        delays=_delays(delays),
+        reported=_delays(reported),
+        worst_moved=worst_moved,
     )
 
 
-def _delays(seconds: Sequence[float | None]) -> Delays | None:
-    known = sorted(float(value) for value in seconds if value is not None)
-    return Delays(median(known), known[-1]) if known else None
+def _delays(seconds: Sequence[float]) -> Delays | None:
+    return Delays(median(seconds), max(seconds)) if seconds else None

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from math import fsum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.addresses import network_number, network_of
-from postgrey_exporter.clientnames import ClientKind, kind_of
+from postgrey_exporter.clientnames import ClientKind
 from postgrey_exporter.messages import Evidence, evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from postgrey_exporter.decision import Client
     from postgrey_exporter.messages import Message
+    from postgrey_exporter.places import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +43,41 @@ class Parties:
     """Customers' lines."""
 
 
-def parties(uncovered: Sequence[tuple[Client, int]], messages: Sequence[Message], now: float) -> Parties:
+def parties(uncovered: Iterable[tuple[Client, int, Place]], messages: Sequence[Message], now: float) -> Parties:
     """Part the clients of a domain, given with their greylisted attempts, and its messages at a moment.
 
     What is known of a message's clients is the network that it was first tried from, and whether that one was a
     customer's line. A message from where only covered clients are, greylisted before they were, is nobody's.
     """
-    clients: dict[ClientKind, list[tuple[Client, int]]] = {kind: [] for kind in ClientKind}
-    for client, attempts in uncovered:
-        clients[kind_of(client.name, client.address)].append((client, attempts))
-    mail, lines = clients[ClientKind.MAIL], clients[ClientKind.LINE]
+    clients: dict[ClientKind, list[tuple[Client, int, Place]]] = {kind: [] for kind in ClientKind}
+    for one in uncovered:
+        clients[one[2].kind].append(one)
+    mail, unclear, lines = (clients[kind] for kind in (ClientKind.MAIL, ClientKind.UNCLEAR, ClientKind.LINE))
     of_lines = [message for message in messages if message.line]
     others = [message for message in messages if not message.line]
+    of_mail = _party(mail, others, now)
     return Parties(
-        mail=_party(mail, others, now),
-        servers=_party([*mail, *clients[ClientKind.UNCLEAR]], others, now),
+        mail=of_mail,
+        servers=_party([*mail, *unclear], others, now) if unclear else of_mail,
         lines=_party(lines, of_lines, now),
     )
 
 
-def _party(clients: Sequence[tuple[Client, int]], messages: Sequence[Message], now: float) -> Party:
-    networks = {network_of(client.address): network_number(client.address) for client, _ in clients}
-    numbers = set(networks.values())
-    own = [message for message in messages if message.network in numbers]
+def _party(clients: Sequence[tuple[Client, int, Place]], messages: Sequence[Message], now: float) -> Party:
+    if not clients:
+        return _NOBODY
+    networks = {place.network: ":" in client.address for client, _, place in clients}
+    own = [message for message in messages if message.network in networks]
     known = evidence(own, now)
-    attempts = sum(attempts for _, attempts in clients)
+    attempts = sum(attempts for _, attempts, _ in clients)
     pauses = attempts + known.delivered - known.messages
     return Party(
-        names=frozenset(client.name for client, _ in clients),
+        names=frozenset(client.name for client, _, _ in clients),
         attempts=attempts,
-        networks=max(Counter(":" in network for network in networks).values(), default=0),
+        networks=max(Counter(networks.values()).values()),
         pause=fsum(message.last - message.first for message in own) / pauses if pauses > 0 else 0.0,
         evidence=known,
     )
+
+
+_NOBODY: Final = Party(frozenset(), 0, 0, 0.0, Evidence())

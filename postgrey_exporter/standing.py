@@ -6,17 +6,19 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from postgrey_exporter.addresses import network_number, network_of
+from postgrey_exporter.addresses import network_of
 from postgrey_exporter.advice import NOTHING_KNOWN, Advice, advise, advise_on_network
-from postgrey_exporter.domains import UNKNOWN, registrable_domain
+from postgrey_exporter.domains import UNKNOWN
 from postgrey_exporter.messages import Evidence, Message, evidence
 from postgrey_exporter.parties import parties
+from postgrey_exporter.places import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from postgrey_exporter.decision import Client
     from postgrey_exporter.lists import Cover, Lists
+    from postgrey_exporter.places import Place
 
 
 _LIST_NAMES: Final = {"whitelist": "whitelist", "ignore": "ignore file"}
@@ -97,25 +99,22 @@ class _Sum:
     early_retry: int = 0
     clients: int = 0
     unreviewed: int = 0
-    networks: set[str] = field(default_factory=set)
-    number: int = 0
-    """That of the latest client's network."""
+    networks: set[int] = field(default_factory=set)
     covers: set[Literal["whitelist", "ignore"]] = field(default_factory=set)
     """The lists that cover some of the clients."""
-    uncovered: list[tuple[Client, int]] = field(default_factory=list)
+    uncovered: list[tuple[Client, int, Place]] = field(default_factory=list)
     """Clients that no list covers, with their attempts."""
     ignored: set[str] = field(default_factory=set)
     """Names of clients that the ignore file covers."""
 
-    def add(self, client: Client, network: str, new: int, early_retry: int, cover: Cover | None) -> None:
+    def add(self, client: Client, place: Place, new: int, early_retry: int, cover: Cover | None) -> None:
         self.new += new
         self.early_retry += early_retry
         self.clients += 1
-        self.networks.add(network)
-        self.number = network_number(client.address)
+        self.networks.add(place.network)
         if cover is None:
             self.unreviewed += new + early_retry
-            self.uncovered.append((client, new + early_retry))
+            self.uncovered.append((client, new + early_retry, place))
         else:
             self.covers.add(cover.list)
             if cover.list == "ignore":
@@ -144,11 +143,10 @@ def standings(
     nameless: defaultdict[str, _Sum] = defaultdict(_Sum)
     for client, new, early_retry in attempts:
         cover = lists.covers(client.name, client.address)
-        domain = registrable_domain(client.name)
-        network = network_of(client.address)
-        domains[domain].add(client, network, new, early_retry, cover)
-        if domain == UNKNOWN:
-            nameless[network].add(client, network, new, early_retry, cover)
+        place = place_of(client)
+        domains[place.domain].add(client, place, new, early_retry, cover)
+        if place.domain == UNKNOWN:
+            nameless[network_of(client.address)].add(client, place, new, early_retry, cover)
     of_domain: defaultdict[str, list[Message]] = defaultdict(list)
     for domain, message in messages:
         of_domain[domain].append(message)
@@ -156,7 +154,7 @@ def standings(
     for message in of_domain[UNKNOWN]:
         of_network[message.network].append(message)
     of_domains = [_domain(name, total, of_domain[name], now) for name, total in domains.items()]
-    of_networks = [_network(name, total, of_network[total.number], now) for name, total in nameless.items()]
+    of_networks = [_network(name, total, of_network[min(total.networks)], now) for name, total in nameless.items()]
     return Standings(
         tuple(sorted(of_domains, key=lambda standing: (-standing.greylisted, standing.domain))),
         tuple(sorted(of_networks, key=lambda standing: (-standing.greylisted, standing.network))),
@@ -183,14 +181,14 @@ def _domain(name: str, total: _Sum, messages: list[Message], now: float) -> Doma
 
 
 def _of_uncovered(total: _Sum, messages: list[Message], now: float) -> Evidence:
-    networks = {network_number(client.address) for client, _ in total.uncovered}
+    networks = {place.network for _, _, place in total.uncovered}
     return evidence([message for message in messages if message.network in networks], now)
 
 
 def _network(network: str, total: _Sum, messages: list[Message], now: float) -> NetworkStanding:
     covered_by = total.covered_by
     known = evidence(messages, now)
-    addresses = {client.address for client, _ in total.uncovered}
+    addresses = {client.address for client, _, _ in total.uncovered}
     return NetworkStanding(
         network=network,
         new=total.new,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from postgrey_exporter.addresses import network_number
@@ -9,7 +11,11 @@ from postgrey_exporter.decision import Client
 from postgrey_exporter.lists import Lists, read_ignore, read_whitelist
 from postgrey_exporter.messages import Message
 from postgrey_exporter.parties import parties
+from postgrey_exporter.places import Place, place_of
 from postgrey_exporter.standing import DomainStanding, NetworkStanding, standings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NOW = 1_700_000_000.0
 DAY = 86400.0
@@ -83,16 +89,20 @@ def test_a_covered_domain_is_left_in_peace() -> None:
     assert standing(MX, POOL, ignored).advice.kind == "ignore"
 
 
+def attempts(clients: Sequence[Client], counts: Sequence[int]) -> list[tuple[Client, int, Place]]:
+    return [(client, count, place_of(client)) for client, count in zip(clients, counts, strict=True)]
+
+
 def test_messages_count_for_the_party_that_tried_them_first() -> None:
-    made = parties([(client, 5) for client in [*MX, *DSL, Client("h1.example.com", "203.0.113.1")]], POOL + BOTS, NOW)
+    made = parties(attempts([*MX, *DSL, Client("h1.example.com", "203.0.113.1")], [5] * 9), POOL + BOTS, NOW)
     assert (made.mail.attempts, made.mail.evidence.messages, made.mail.networks) == (20, 4, 4)
     assert (made.lines.attempts, made.lines.evidence.messages) == (20, 4)
     assert made.servers.names - made.mail.names == {"h1.example.com"}
 
 
 def test_networks_are_counted_by_address_family() -> None:
-    both = [(Client("mail.example.com", address), 1) for address in ("198.51.100.7", "2001:db8::7")]
-    assert parties(both, [], NOW).mail.networks == 1
+    both = [Client("mail.example.com", address) for address in ("198.51.100.7", "2001:db8::7")]
+    assert parties(attempts(both, [1, 1]), [], NOW).mail.networks == 1
 
 
 def test_the_pause_is_the_mean_time_between_two_attempts() -> None:
@@ -103,9 +113,9 @@ def test_the_pause_is_the_mean_time_between_two_attempts() -> None:
         message(MX[2], delay=None),
         message(MX[3], delay=None),
     ]
-    made = parties(list(zip(MX, (3, 4, 2, 1), strict=True)), messages, NOW)
+    made = parties(attempts(MX, [3, 4, 2, 1]), messages, NOW)
     assert made.mail.pause == HOUR
-    assert parties([(MX[2], 1)], messages, NOW).mail.pause == 0
+    assert parties(attempts(MX[2:3], [1]), messages, NOW).mail.pause == 0
 
 
 def nameless(*messages: Message, lists: Lists = NOTHING) -> NetworkStanding:
