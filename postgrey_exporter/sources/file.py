@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.sources import Batch, Position, SourceStatus
 from postgrey_exporter.sources.archive import DamagedError, LogFileError, explain_os_error
-from postgrey_exporter.sources.folder import SETTLE_SECONDS, Folder, Stamp, Trouble
-from postgrey_exporter.sources.part import MisfitError, MovedError, Part, State
+from postgrey_exporter.sources.folder import SETTLE_SECONDS, Folder, MovedError, Stamp, Trouble
+from postgrey_exporter.sources.part import MisfitError, Part, State
 from postgrey_exporter.sources.register import Register
 
 if TYPE_CHECKING:

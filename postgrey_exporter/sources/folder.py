@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.sources.archive import (
     Kind,
@@ -20,18 +21,23 @@ from postgrey_exporter.sources.archive import (
     looks_binary,
     open_regular,
     reading_errors,
+    unpacked,
 )
 from postgrey_exporter.sources.likeness import HEAD_SIZE, begins_with, head_of
 from postgrey_exporter.sources.rotation import neighbours, rotated_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
 SETTLE_SECONDS: Final = 60.0
 """How long a rotated file may still change: rsyslog writes on until it gets its HUP, gzip takes its time."""
+
+
+class MovedError(LogFileError):
+    """Another file, or other content, than at the last look is under a name."""
 
 
 class Stamp(NamedTuple):
@@ -71,6 +77,22 @@ class LogFile:
     def full_stamp(self) -> Stamp:
         """What tells whether it has not changed since."""
         return Stamp.of(self.stat)
+
+    @contextmanager
+    def content(self) -> Iterator[IO[bytes]]:
+        """Open the file for reading as plain bytes.
+
+        Raises `MovedError` where it is not the file that was found, and what `open_log` raises.
+        """
+        try:
+            raw = open_regular(self.path)
+        except OSError as error:
+            raise MovedError(explain_os_error(self.path, error)) from error
+        with raw, reading_errors(self.path), unpacked(raw) as stream:
+            about = os.fstat(raw.fileno())
+            if self.stamp != (Stamp(about.st_ino) if self.plain else Stamp.of(about)):
+                raise MovedError(f"{self.path}: was moved")
+            yield stream
 
     def settled(self, now: float) -> bool:
         """Tell whether it has not changed for a while, so that nobody is writing it still."""

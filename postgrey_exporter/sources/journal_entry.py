@@ -26,6 +26,8 @@ UNVERIFIED: Final = b"[unverified]"
 
 _NO_TAG: Final = re.compile(rb"[^!-9;-Z^-~]+")
 MICROSECOND: Final = 1_000_000
+_MOST_TAGS: Final = 1000
+"""Origins whose tag is kept: few on any host, but identifiers are the senders' to choose."""
 
 
 class Entry(NamedTuple):
@@ -52,13 +54,22 @@ class Renderer:
         self._tag = tag.encode()
         self._units = re.compile(re.escape(self._tag) + rb"(?:[@-][^/\s]*)?\.service")
         self._accounts = accounts
+        self._tags: dict[tuple[bytes, bytes, bytes], bytes] = {}
         self._second = -1
         self._stamp = b""
 
     def line(self, entry: Entry) -> bytes:
         """Return one line with its newline. What would break it in two is written as rsyslog does: ``#012``."""
-        message = b"action=" if entry.message is None else entry.message.rstrip(b"\n").replace(b"\n", b"#012")
-        return b"%s journal %s: %s\n" % (self._time(entry.realtime), self._tag_of(entry), message)
+        message = b"action=" if entry.message is None else entry.message
+        if b"\n" in message:
+            message = message.rstrip(b"\n").replace(b"\n", b"#012")
+        origin = (entry.identifier, entry.unit, entry.uid)
+        tag = self._tags.get(origin)
+        if tag is None:
+            if len(self._tags) >= _MOST_TAGS:
+                self._tags.clear()
+            tag = self._tags[origin] = self._tag_of(entry)
+        return b"%s journal %s: %s\n" % (self._time(entry.realtime), tag, message)
 
     def _tag_of(self, entry: Entry) -> bytes:
         if self._units.fullmatch(entry.unit):

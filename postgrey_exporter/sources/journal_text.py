@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from postgrey_exporter.sources.journal_entry import Entry, Renderer, trusted_accounts
@@ -29,6 +30,14 @@ BLOCK_BYTES: Final = 256 << 10
 _EXPORT_START: Final = re.compile(rb"\s*(?:__CURSOR|__REALTIME_TIMESTAMP|__MONOTONIC_TIMESTAMP|_BOOT_ID)=")
 _JSON_START: Final = re.compile(rb"[\s\x1e]*(?:data: )?\{")
 _JSON_FIELD: Final = re.compile(rb'"(?:__CURSOR|__REALTIME_TIMESTAMP|__MONOTONIC_TIMESTAMP|_BOOT_ID|MESSAGE)" ?: ?')
+_USUAL_ENTRY: Final = re.compile(
+    rb"__CURSOR=([^\n]*)\n__REALTIME_TIMESTAMP=([0-9]{1,18})\n"
+    rb"(?:__(?:MONOTONIC_TIMESTAMP|SEQNUM|SEQNUM_ID)=[^\n]*\n)*"
+    rb"((?:(?!MESSAGE=|__)[A-Z0-9_]+=[^\n]*\n)*)"
+    rb"MESSAGE=([^\n]*)\n"
+    rb"((?:(?!MESSAGE=|__)[A-Z0-9_]+=[^\n]*\n)*)\n"
+)
+"""An entry all in text, in the order of journalctl: cursor, time, other fields, message, other fields."""
 _FIELD_NAME: Final = re.compile(rb"[A-Z0-9_]{1,64}\n")
 _NUMBER: Final = re.compile(rb"[0-9]{1,18}")
 
@@ -66,7 +75,14 @@ def export_entries(stream: io.BufferedReader, *, ended: bool = True) -> Iterator
     """Yield the entries of the export format. With ``ended=False`` a last one without its blank line is none."""
     while ahead := stream.peek():
         at = 0
-        while (end := ahead.find(b"\n\n", at)) >= 0:
+        while True:
+            if usual := _USUAL_ENTRY.match(ahead, at):
+                at = usual.end()
+                cursor, realtime, before, message, after = usual.groups()
+                yield Entry(cursor.decode("ascii", "replace"), int(realtime), *_origin(before + after), message)
+                continue
+            if (end := ahead.find(b"\n\n", at)) < 0:
+                break
             try:
                 fields = dict([line.split(b"=", 1) for line in ahead[at:end].split(b"\n")])
             except ValueError:
@@ -111,6 +127,13 @@ def _binary_value(stream: io.BufferedReader) -> bytes:
     while left and (passed := stream.read(min(left, LONGEST_FIELD))):
         left -= len(passed)
     return kept
+
+
+@lru_cache(maxsize=256)
+def _origin(lines: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return identifier, unit and account; most entries have the same lines about them."""
+    fields = dict([line.split(b"=", 1) for line in lines.split(b"\n") if line])
+    return fields.get(b"SYSLOG_IDENTIFIER", b""), fields.get(b"_SYSTEMD_UNIT", b""), fields.get(b"_UID", b"")
 
 
 def _entry(fields: dict[bytes, bytes]) -> Entry:

@@ -46,6 +46,8 @@ class LineReader:
         self._damage: Exception | None = None
         self.consumed = 0
         self.checksum = checksum
+        self.unfinished = False
+        """Whether the stream ended without ending its last line."""
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the blocks. Raises what reading the stream raises, after all that could be read before."""
@@ -62,8 +64,11 @@ class LineReader:
                     rest = rest[hole:]
                 else:
                     rest = yield from self._overlong(rest)
-        if rest:
-            yield self._taken(rest) + (b"" if rest.endswith(b"\n") else b"\n")
+        if rest.endswith(b"\n"):
+            yield self._taken(rest)
+        elif rest:
+            self.unfinished = True
+            yield self._taken(rest) + b"\n"
 
     def _overlong(self, beginning: bytes) -> Generator[bytes, None, bytes]:
         """Pass over the rest of a line, then yield its beginning; return what follows it.
@@ -79,6 +84,8 @@ class LineReader:
             if end:
                 after = chunk[end:]
                 break
+        else:
+            self.unfinished = True
         self.consumed, self.checksum = self.consumed + consumed, checksum
         yield beginning[: self._size] + b"\n"
         return after

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from postgrey_exporter.sources.archive import LogFileError, open_log, open_regular, reading_errors, unpacked
-from postgrey_exporter.sources.folder import LogFile, Stamp
+from postgrey_exporter.sources.archive import LogFileError, reading_errors
+from postgrey_exporter.sources.folder import LogFile, MovedError, Stamp
 from postgrey_exporter.sources.likeness import HEAD_SIZE, digest, pass_over
 from postgrey_exporter.sources.lines import LineReader
 from postgrey_exporter.sources.tail import BEFORE_SIZE, LogTail
@@ -36,10 +36,6 @@ class State(StrEnum):
     """Gone before it was read to its end; that was said."""
 
 
-class MovedError(LogFileError):
-    """Another file, or other content, than at the last look is under a part's name."""
-
-
 class MisfitError(LogFileError):
     """A file that begins like a part does not hold what was read of the part."""
 
@@ -64,6 +60,8 @@ class Part:
     """Of the `BEFORE_SIZE` bytes before the offset, where it was read from a plain file."""
     size: int = 0
     """Bytes of content that are known to have been there."""
+    unfinished: bool = False
+    """Whether the last line that was handed out had no end."""
 
     head: bytes = b""
     """These bytes, where they were seen since the start."""
@@ -73,8 +71,8 @@ class Part:
     """Whether the place was seen to hold what was read, as opposed to only beginning like it."""
     tail: LogTail | None = None
     """The open file, which stays the same one through a rename and a deletion."""
-    misfits: set[Stamp] = field(default_factory=set)
-    """Files that only begin like it."""
+    held: dict[Stamp, bool] = field(default_factory=dict)
+    """Which files were seen to hold what was read of it, or only to begin like it."""
 
     @classmethod
     def of(cls, file: LogFile, state: State, now: float) -> Part:
@@ -102,6 +100,7 @@ class Part:
             self.checksum,
             self.before_digest,
             self.size,
+            self.unfinished,
         ]
 
     @property
@@ -120,16 +119,39 @@ class Part:
         Of a plain file what stands before the position is compared. One that ends before the position may be what
         copytruncate kept of it: lines that came after the copy was made were read and are not in it.
         """
-        if file.full_stamp in self.misfits:
+        if not self.held.get(file.full_stamp, True) or (
+            file.plain and not self.offset and file.stat.st_size < self.size
+        ):
             return False
         if not file.plain or not self.before_digest or file.stat.st_size < self.offset:
             return True
         try:
-            with open_log(file.path) as stream:
+            with file.content() as stream:
                 stream.seek(max(0, self.offset - BEFORE_SIZE))
                 return digest(stream.read(min(BEFORE_SIZE, self.offset))) == self.before_digest
         except LogFileError:
             return False
+
+    @property
+    def is_scrap(self) -> bool:
+        """Whether it is but the beginning of a line or a few: many a file may go on from there."""
+        deleted_unread = self.tail is not None and not self.offset and b"\n" not in self.head
+        return self.head_size < HEAD_SIZE and (self.unfinished or deleted_unread)
+
+    def is_held_by(self, file: LogFile) -> bool:
+        """Tell whether a file that fits holds all that was read, or ends before that; reads it that far.
+
+        What went on elsewhere after an unfinished line does not go on with the rest of another one.
+        """
+        if file.full_stamp not in self.held:
+            try:
+                with file.content() as stream:
+                    passed, checksum = pass_over(stream, self.offset)
+                    more = self.is_scrap and len(stream.read(HEAD_SIZE)) > max(0, self.head_size - passed)
+            except LogFileError:
+                return False
+            self.held[file.full_stamp] = not more and (passed < self.offset or checksum == self.checksum)
+        return self.held[file.full_stamp]
 
     def put(self, file: LogFile, now: float) -> None:
         """Note where the part is now."""
@@ -168,7 +190,9 @@ class Part:
 
     def adopt(self, tail: LogTail) -> bool:
         """Go on with a file that is open already; return whether it has what was read."""
-        if tail.stat().st_size < self.offset:
+        if tail.stat().st_size < self.offset or digest(tail.head()[: self.head_size]) != self.head_digest:
+            return False
+        if not self.before_digest and tail.checksum_up_to(self.offset) != self.checksum:
             return False
         tail.go_to(self.offset, self.checksum)
         if self.before_digest and digest(tail.before) != self.before_digest:
@@ -183,16 +207,10 @@ class Part:
         """
         if self.tail is None:
             return False
-        try:
-            head = self.tail.head() if self.head_size < HEAD_SIZE else None
-        except OSError:
-            head = None
-        if not self.tail.intact():
-            self.close()
-            return False
-        if head is not None:
-            self._set_head(head)
-        return True
+        if self._learn_head(self.tail):
+            return True
+        self.close()
+        return False
 
     def close(self) -> None:
         """Let go of the open file."""
@@ -213,7 +231,9 @@ class Part:
     def finish(self, tail: LogTail) -> Iterator[bytes]:
         """Yield the unfinished last line, as one that stays unfinished. Raises `OSError`."""
         line = tail.fragment()
-        self._advance(tail)
+        if tail.offset > self.offset:
+            self._advance(tail)
+            self.unfinished = True
         if line:
             yield line
 
@@ -223,24 +243,20 @@ class Part:
         Raises `MovedError`, `MisfitError`, `LogFileError`; `DamagedError` after what came before the damage.
         """
         place = self._place()
-        try:
-            raw = open_regular(place.path)
-        except OSError as error:
-            raise MovedError(str(error)) from error
-        with raw, reading_errors(place.path), unpacked(raw) as stream:
-            if Stamp.of(os.fstat(raw.fileno())) != place.full_stamp:
-                raise MovedError(f"{place.path}: was moved")
+        with place.content() as stream:
             passed, checksum = pass_over(stream, self.offset)
             if passed < self.offset:
                 self._rebase(place, passed, checksum)
             elif checksum != self.checksum:
-                self.misfits.add(place.full_stamp)
+                self.held[place.full_stamp] = False
                 raise MisfitError(f"{place.path}: begins like another file")
+            self._set_head(place.head)
             self.stamp, self.verified = place.stamp, True
             self.before_digest = ""
             reader = LineReader(stream, checksum)
             for block in reader:
                 self.offset, self.checksum = passed + reader.consumed, reader.checksum
+                self.unfinished = reader.unfinished
                 yield block
 
     def settle(self, state: State) -> int:
@@ -266,7 +282,7 @@ class Part:
         if not whole:
             self._rebase(place, size, tail.checksum_up_to(size))
         elif not self.verified and tail.checksum_up_to(self.offset) != self.checksum:
-            self.misfits.add(place.full_stamp)
+            self.held[place.full_stamp] = False
             raise MisfitError(f"{place.path}: begins like another file")
         tail.go_to(self.offset, self.checksum)
         if self.before_digest and digest(tail.before) != self.before_digest:
@@ -283,6 +299,20 @@ class Part:
     def _advance(self, tail: LogTail) -> None:
         self.offset, self.checksum = tail.offset, tail.checksum
         self.size = max(self.size, self.offset)
+        self.unfinished = False
+        if self.head_size < min(HEAD_SIZE, self.offset):
+            self._learn_head(tail)
+
+    def _learn_head(self, tail: LogTail) -> bool:
+        """Learn more of the beginning while that grows; return whether the file still has what was read."""
+        head = None
+        with suppress(OSError):
+            head = tail.head() if self.head_size < HEAD_SIZE else None
+        if not tail.intact():
+            return False
+        if head is not None:
+            self._set_head(head)
+        return True
 
     def _set_head(self, head: bytes) -> None:
         self.head, self.head_size, self.head_digest = head, len(head), digest(head)

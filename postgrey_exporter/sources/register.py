@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from postgrey_exporter.sources.likeness import HEAD_SIZE, digest
 from postgrey_exporter.sources.part import DAY, Part, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from postgrey_exporter.sources.folder import Folder, LogFile, Look
 
 _log = logging.getLogger(__name__)
@@ -130,17 +128,17 @@ class Register:
             file = next((file for file in files if tail.is_open(file.stat)), None)
             if file is not None and file.full_stamp in free:
                 part.put(free.pop(file.full_stamp), now)
-        for part, file in self._fitting(free.values()):
-            elsewhere = part.tail is not None and file is log
-            if part.place is None and file.full_stamp in free and not elsewhere:
+        for part, file in self._fitting(list(free.values()), log):
+            if part.place is None and file.full_stamp in free:
                 part.put(free.pop(file.full_stamp), now)
         return list(free.values())
 
-    def _fitting(self, files: Iterable[LogFile]) -> list[tuple[Part, LogFile]]:
-        """Return who could be in what, the likeliest first.
+    def _fitting(self, files: list[LogFile], log: LogFile | None) -> list[tuple[Part, LogFile]]:
+        """Return which part could be in which file, the likeliest first.
 
-        That is: the same file rather than another, one that holds all that was read, the part that was read further,
-        a plain file rather than a compressed copy of it.
+        That is: the same file rather than another, one that holds all that was read, a part of which more is known,
+        a plain file rather than a compressed copy of it. Where it is not the same file and there is a choice, the
+        file has to hold what was read; otherwise that is found out when it is read on.
         """
         heads: defaultdict[int, defaultdict[str, list[Part]]] = defaultdict(lambda: defaultdict(list))
         for part in self.parts:
@@ -152,18 +150,18 @@ class Register:
             for size, parts in heads.items()
             if len(file.head) >= size
             for part in parts.get(digest(file.head[:size]), ())
-            if part.fits(file)
+            if not (part.tail is not None and file is log) and part.fits(file)
         ]
-        pairs.sort(
-            key=lambda pair: (
-                pair[1].stamp != pair[0].stamp,
-                pair[1].plain and pair[1].stat.st_size < pair[0].offset,
-                -pair[0].offset,
-                not pair[1].plain,
-                -pair[1].stat.st_mtime,
-            )
-        )
-        return pairs
+        same = [pair for pair in pairs if pair[1].stamp == pair[0].stamp]
+        found = {id(one) for pair in same for one in pair}
+        others = [pair for pair in pairs if not found & {id(pair[0]), id(pair[1])}]
+        choices = Counter(id(one) for pair in others for one in pair)
+        others = [
+            (part, file)
+            for part, file in others
+            if (choices[id(part)] == choices[id(file)] == 1 and not part.is_scrap) or part.is_held_by(file)
+        ]
+        return [*same, *sorted(others, key=lambda pair: _likelihood(pair, log))]
 
     def _new_files(
         self, free: list[LogFile], log: LogFile | None, folder: Folder, now: float
@@ -260,6 +258,15 @@ def _without_short_copy(was_live: Part, free: list[LogFile], now: float) -> list
             was_live.put(file, now)
             return [other for other in free if other is not file]
     return free
+
+
+def _likelihood(pair: tuple[Part, LogFile], log: LogFile | None) -> tuple[float, ...]:
+    """Return what sorts a likelier pair before a less likely one."""
+    part, file = pair
+    ends_before = file.plain and file.stat.st_size < part.offset
+    # Where a copy was just made of the log, the log is not the copy.
+    went_elsewhere = part.state is State.LIVE and file is not log
+    return (ends_before, -part.head_size, -part.offset, went_elsewhere, not file.plain, -file.stat.st_mtime)
 
 
 def _first_line(file: LogFile) -> bytes:

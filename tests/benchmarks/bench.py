@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import measure
+from benchmarks import journal, measure
 from benchmarks.judging import clients, write_list
 
 if TYPE_CHECKING:
@@ -224,6 +224,17 @@ def judging(bench: Bench) -> Iterator[Row]:
     yield Row("judge 200,000 clients anew, 5,000 entries", f"{median(seconds):.2f} s", goal="1 s")
 
 
+def collect_journal(bench: Bench) -> Iterator[Row]:
+    """Collect 100,000 entries of the journal into a new state."""
+    job = "collect, 100,000 journal entries"
+    figures = journal.journal_figures(bench.lines(journal.ENTRIES), bench.runs, bench.folder)
+    if figures is None:
+        yield Row(job, "skipped", f"{journal.WRITER} is not installed")
+        return
+    spent = f"{figures.seconds:.2f} s ({figures.cpu_seconds:.2f} s CPU)"
+    yield Row(job, spent, memory=f"{figures.peak_mb:.0f} MB", goal="4 s CPU; 80 MB")
+
+
 JOBS: Final[dict[str, Callable[[Bench], Iterator[Row]]]] = {
     "collect-mixed": collect_mixed,
     "collect-postgrey": collect_postgrey,
@@ -232,6 +243,7 @@ JOBS: Final[dict[str, Callable[[Bench], Iterator[Row]]]] = {
     "report-archives": report_archives,
     "attack": attack,
     "judging": judging,
+    "journal": collect_journal,
     "collect-linear": collect_linear,
 }
 

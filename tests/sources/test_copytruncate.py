@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,39 @@ def test_the_first_start_sees_a_copy_that_is_being_made(log: Log, reader: Reader
     log.write(1)
     reader.read()
     reader.read(seconds_later=SECONDS_UNTIL_SETTLED)
+    assert counted_once(log, reader)
+
+
+def test_the_log_is_not_taken_for_the_copy_that_is_being_made_of_it(log: Log, reader: Reader) -> None:
+    """Not even where neither is the file of before, as after the whole folder was copied."""
+    log.write(100)
+    reader.read()
+    log.compress(log.path, to=log.away)
+    log.path.write_bytes(gzip.decompress(log.away.read_bytes()))
+    log.copy()
+    reader.restart()
+    reader.read()
+    log.truncate()
+    log.compress(log.named(".1"))
+    reader.restart()
+    reader.read()
+    log.write(50)
+    reader.read()
+    assert counted_once(log, reader)
+    assert reader.status.gaps == 0
+
+
+def test_a_log_of_which_more_was_read_than_known_at_the_look_is_known_by_that(log: Log, reader: Reader) -> None:
+    log.append(b"2026-03-01")
+    reader.read(seconds_later=30)
+    log.append(b"T10:00:00 mx a line\n")
+    log.written.append(b"2026-03-01T10:00:00 mx a line")
+    log.write(50)
+    reader.read_one_block_and_crash()
+    log.copy()
+    log.truncate()
+    log.write(5)
+    reader.read()
     assert counted_once(log, reader)
 
 

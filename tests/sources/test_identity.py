@@ -43,6 +43,23 @@ def test_an_inode_that_is_used_again(tmp_path: Path) -> None:
     assert counted_once(log, reader)
 
 
+def test_a_log_with_the_inode_that_an_archive_had_when_a_commit_fails(log: Log, reader: Reader) -> None:
+    log.write(100)
+    archive = log.compress(log.rename(create=False))
+    reader.read()
+    reader.restart()
+    moved = archive.with_name("moved")
+    shutil.copy(archive, moved)
+    log.written += [b"2026-03-01T10:00:00 mx another line %05d" % number for number in range(200)]
+    archive.write_bytes(b"".join(line + b"\n" for line in log.written[100:]))
+    archive.rename(log.path)
+    moved.rename(archive)
+    list(reader.source.batches(reader.now))
+    reader.roll_back()
+    reader.read()
+    assert counted_once(log, reader)
+
+
 def test_the_inode_of_the_log_in_another_rotated_file(log: Log, reader: Reader) -> None:
     """As when the old file was compressed, and its inode given to the new one's copy."""
     log.write(100)
@@ -120,6 +137,26 @@ def test_archives_swapped_under_their_names(log: Log, reader: Reader) -> None:
     reader.restart()
     reader.read()
     assert sorted(reader.lines) == sorted(log.written)
+
+
+def test_archives_that_all_look_new_again(log: Log, reader: Reader) -> None:
+    """As after a copy of the folder, and where some of them are very short and begin like all others."""
+    for number in range(6):
+        log.write(1 if number % 2 else 100)
+        archive = log.compress(log.rename(f".{number}"))
+        log.set_time(archive, reader.now - 3600)
+    log.write(3)
+    reader.read()
+    for path in log.path.parent.iterdir():
+        copy = path.with_name("copy")
+        shutil.copy(path, copy)
+        copy.replace(path)
+        log.set_time(path, reader.now - 1800)
+    reader.restart()
+    log.write(2)
+    reader.read()
+    assert counted_once(log, reader)
+    assert (reader.status.rotations, reader.status.gaps) == (0, 0)
 
 
 def test_short_logs_of_equal_lines(log: Log, reader: Reader, meanwhile: Meanwhile) -> None:

@@ -72,6 +72,68 @@ def test_one_byte_of_a_line_does_not_make_a_file_known(log: Log, reader: Reader,
     assert counted_once(log, reader)
 
 
+def test_a_scrap_of_a_line_does_not_go_on_in_the_next_line_that_begins_alike(
+    log: Log, reader: Reader, meanwhile: Meanwhile
+) -> None:
+    log.append(b"202")
+    log.written.append(b"202")
+    archive = log.compress(log.copy())
+    log.truncate()
+    log.set_time(archive, reader.now - 3600)
+    reader.read()
+    log.write(1)
+    log.set_time(archive, reader.now - 1800)
+    meanwhile()
+    reader.read()
+    archive.unlink()
+    log.copy(".3")
+    log.truncate()
+    log.write(1)
+    meanwhile()
+    reader.read()
+    assert counted_once(log, reader)
+
+
+def test_a_scrap_that_was_compressed_while_it_was_open_is_not_the_next_log_that_begins_alike(
+    log: Log, reader: Reader
+) -> None:
+    log.write(3)
+    log.rename(".9")
+    log.append(b"2026-03-01")
+    log.written.append(b"2026-03-01")
+    reader.read()
+    log.compress(log.rename(".2"))
+    log.write(20)
+    log.rename(".1")
+    log.write(20)
+    reader.read(seconds_later=SECONDS_UNTIL_SETTLED)
+    log.write(1)
+    reader.restart()
+    reader.read(seconds_later=SECONDS_UNTIL_SETTLED)
+    assert counted_once(log, reader)
+
+
+def test_a_scrap_in_front_of_a_log_that_is_written_anew_is_no_loss(log: Log, reader: Reader) -> None:
+    """The new log is shorter than the old one was and begins like it, and the old one is whole in an archive."""
+    log.write(100_000)
+    log.compress(log.rename())
+    log.append(b"2026-03-01")
+    reader.read_one_block_and_crash()
+    log.append(b"T10:00:00 mx a line\n")
+    log.written.append(b"2026-03-01T10:00:00 mx a line")
+    log.write(50)
+    reader.read_one_block_and_crash()
+    log.compress(log.copy(".2"))
+    log.truncate()
+    log.write(3)
+    reader.read()
+    log.rename()
+    log.write(1)
+    reader.read(seconds_later=SECONDS_UNTIL_SETTLED)
+    assert counted_once(log, reader)
+    assert (reader.status.gaps, reader.status.lost_bytes) == (0, 0)
+
+
 def test_a_line_that_is_never_finished_is_counted_once_when_the_log_goes_on(
     log: Log, reader: Reader, meanwhile: Meanwhile
 ) -> None:

@@ -45,7 +45,7 @@ class Difference:
         return "\n".join([f"{self.lost} clients lost, {self.doubled} doubled", *self.words])
 
 
-def compare(writer: Writer, exposition: str, state: Path, source: Path) -> Difference:
+def compare(writer: Writer, exposition: str, state: Path, source: str) -> Difference:
     """Compare the metrics, and the state client by client, with what a writer wrote."""
     difference = Difference()
     found = samples(exposition)
@@ -68,7 +68,7 @@ def compare(writer: Writer, exposition: str, state: Path, source: Path) -> Diffe
     }
     difference.words += _differences("postgrey_exporter_source_lines_total", writer.lines, +Counter(lines))
     for name in ("lost_bytes_total", "gaps_total", "unreadable_files"):
-        value = found["postgrey_exporter_source_" + name, (("source", str(source)),)]
+        value = found["postgrey_exporter_source_" + name, (("source", source),)]
         if value:
             difference.words.append(f"postgrey_exporter_source_{name} is {value:g}")
     _compare_clients(writer, state, difference)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import sys
 from pathlib import Path
 
@@ -45,12 +46,13 @@ def main() -> int:
             print(f"with {room} bytes left collect ended with {status}: {output.read_text()[-2000:]}")
             return 1
         again = forked(arguments, output).wait()
-        difference = compare(writer, (folder / "metrics").read_text(), state, log)
+        difference = compare(writer, (folder / "metrics").read_text(), state, str(log))
         if again != 0 or difference:
             print(f"after {room} bytes were left, collect ended with {again}: {difference}; see {folder}")
             return 1
         room += PAGE
     words = output.read_text()
+    shutil.rmtree(folder)
     if "Traceback" in words or "disk is full" not in words:
         print(words)
         return 1

@@ -16,8 +16,7 @@ from running import ask
 
 from torture.counts import Difference, compare, samples
 from torture.exporter import KILLED, Process, command, die_at_step, forked, pause
-from torture.schemes import Rotation, Scheme
-from torture.writer import Writer
+from torture.places import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,23 +47,22 @@ class Result:
 
 
 class Run:
-    """A log, its writer, its rotation, and one exporter after the other on the same state."""
+    """A place with its writer and its rotation, and one exporter after the other on the same state."""
 
-    def __init__(self, folder: Path, scheme: Scheme, seed: str, commands: int) -> None:
-        """Take an empty folder, and how many of a hundred processes shall be the true command."""
-        self._chance = random.Random(f"{seed}/{scheme.name}")
+    def __init__(self, folder: Path, scheme: str, seed: str, commands: int) -> None:
+        """Take an empty folder, one of `PLACES`, and how many of a hundred processes shall be the true command."""
+        self._chance = random.Random(f"{seed}/{scheme}")
         self._folder = folder
-        self._log = folder / "log" / "mail.log"
-        self._log.parent.mkdir()
         self._state = folder / "state" / "state.sqlite3"
         self._output = folder / "output"
         self._metrics = folder / "metrics.prom"
         self._commands = commands
         for name in ("whitelist", "ignore"):
             (folder / name).touch()
-        self._writer = Writer(self._log, self._chance)
-        self._rotation = Rotation(self._log, scheme)
-        self.result = Result(scheme.name, seed)
+        self._place = place(scheme, folder, self._chance)
+        self._writer = self._place.writer
+        self._rotation = self._place.rotation
+        self.result = Result(scheme, seed)
 
     def until(self, kills: int) -> Result:
         """Torture until so many processes were killed, or lines are lost or doubled."""
@@ -148,6 +146,8 @@ class Run:
         if counted != written:
             self.result.difference = self.result.difference or Difference()
             self.result.difference.words.append(f"a scrape had {counted:g} of {written} decisions")
+        elif not self._writer.in_line:
+            self._rotation.let_go()
 
     def _start(self, arguments: list[str]) -> tuple[Process, float]:
         """Start a process; return it with how long it may live."""
@@ -171,12 +171,13 @@ class Run:
             status = forked(self._collect(), self._output).wait()
         self.result.checks += 1
         self.result.lines = self._writer.number
-        found = compare(self._writer, self._metrics.read_text(), self._state, self._log)
+        found = compare(self._writer, self._metrics.read_text(), self._state, self._place.source)
         if status != 0:
             found.words.append(f"collect ended with {status}; see {self._output}")
         if self.result.difference is not None:
             found.words += self.result.difference.words
         self.result.difference = found or None
+        self._rotation.let_go()
         return bool(found)
 
     def _collect(self) -> list[str]:
@@ -184,7 +185,7 @@ class Run:
 
     def _options(self) -> list[str]:
         return [
-            *("--mail-log", str(self._log)),
+            *self._place.options,
             *("--state", str(self._state)),
             *("--whitelist-file", str(self._folder / "whitelist")),
             *("--ignore-file", str(self._folder / "ignore")),

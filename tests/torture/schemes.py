@@ -109,6 +109,9 @@ class Rotation:
         for path in self._rotated_files():
             os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 120))
 
+    def let_go(self) -> None:
+        """Do nothing: how many rotated files stay is logrotate's business."""
+
     def _rotated_files(self) -> list[Path]:
         files = [*self._log.parent.iterdir(), *(self._log.parent / "old").iterdir()]
         return [path for path in files if path.is_file() and path != self._log]

@@ -58,7 +58,7 @@ class Scene:
     def adds_up(self) -> bool:
         """Read what is left to read, and tell whether all counts are right; print what is wrong."""
         status = self.collect()
-        found = compare(self.writer, self._metrics.read_text(), self._state, self._log)
+        found = compare(self.writer, self._metrics.read_text(), self._state, str(self._log))
         if status != 0 or found:
             print(f"collect ended with {status}; {found}")
         return status == 0 and not found

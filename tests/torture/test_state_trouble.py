@@ -58,7 +58,7 @@ def writer(files: Files) -> Writer:
 
 
 def counts_are_right(files: Files, writer: Writer, exposition: str) -> bool:
-    difference = compare(writer, exposition, files.state, files.log)
+    difference = compare(writer, exposition, files.state, str(files.log))
     assert not difference, str(difference)
     return True
 

@@ -16,7 +16,7 @@ from parts import require
 from running import Files
 
 from torture.counts import compare
-from torture.schemes import PROGRAMS, SCHEMES
+from torture.places import NEEDED, PLACES
 from torture.writer import Writer
 
 KILLS: Final = 25
@@ -37,10 +37,10 @@ def run(*arguments: str) -> str:
     return ended.stdout
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", PLACES)
 def test_no_line_is_lost_or_doubled_whenever_the_exporter_is_killed(scheme: str) -> None:
     require("logrotate")
-    for program, package in PROGRAMS.get(scheme, ()):
+    for program, package in NEEDED.get(scheme, ()):
         require(program, package)
     said = run("torture", "--kills", str(KILLS), "--seed", "1", "--scheme", scheme)
     assert "processes were killed" in said
@@ -64,7 +64,7 @@ def test_the_harness_notices_a_lost_and_a_doubled_line(tmp_path: Path) -> None:
     metrics = tmp_path / "metrics.prom"
     ended = running.run("collect", *files.options, "--output", metrics)
     assert ended.returncode == 0, ended.stderr
-    difference = compare(writer, metrics.read_text(), files.state, files.log)
+    difference = compare(writer, metrics.read_text(), files.state, str(files.log))
     assert (difference.lost, difference.doubled) == (1, 1)
 
 

@@ -130,7 +130,6 @@ class Writer:
         sender, recipient = f"s{self.number}@example.com", "r@example.org"
         return f"client_name={name}, client_address={address}, sender={sender}, recipient={recipient}"
 
-    @staticmethod
-    def _formatted(message: str) -> bytes:
+    def _formatted(self, message: str) -> bytes:
         stamp = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="microseconds")
         return f"{stamp} mx {message}\n".encode()
