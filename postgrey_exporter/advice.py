@@ -63,33 +63,35 @@ def covered(by: ListKind) -> Advice:
     return Advice(by, f"all of its clients are on the {_LIST_NAMES[by]} already", None)
 
 
-def advise(domain: str, parties: Parties) -> Advice:
-    """Advise on a domain by those of its clients that no list covers."""
+def advise(domain: str, parties: Parties, ignored: Collection[str] = ()) -> Advice:
+    """Advise on a domain by those of its clients that no list covers.
+
+    ``ignored`` are the names of others of the domain, which stay greylisted: no line is proposed that covers one.
+    """
     if domain == UNKNOWN:
         return ON_NAMELESS
     if _is_pool(parties.mail):
-        return _on_pool(parties)
+        return _on_pool(parties, ignored)
     lines, attempts = parties.lines, parties.servers.attempts + parties.lines.attempts
     if lines.attempts >= LEAST_LINES_SHARE * attempts:
         share = f"{lines.attempts} of {_count(attempts, 'attempt')} came from customers' lines"
         return Advice("ignore", f"{share}; {_fate(lines.evidence)}", None)
-    return _on_servers(parties)
+    return _on_servers(parties, ignored)
 
 
-def _on_pool(parties: Parties) -> Advice:
+def _on_pool(parties: Parties, ignored: Collection[str]) -> Advice:
     names, known = parties.mail.names, parties.mail.evidence
-    entry = whitelist_entry(names, (parties.servers.names - names) | parties.lines.names)
+    entry = whitelist_entry(names, (parties.servers.names - names) | parties.lines.names | set(ignored))
     if entry is None:
         return Advice("look", f"{_fate(known)}; but no line tells its mail servers from the rest", None)
     return Advice("whitelist", _fate(known), entry)
 
 
-def _on_servers(parties: Parties) -> Advice:
+def _on_servers(parties: Parties, ignored: Collection[str]) -> Advice:
     """Advise on what is neither a pool nor an ISP's customers."""
     servers, known = parties.servers, parties.servers.evidence
-    entry = whitelist_entry(servers.names, parties.lines.names)
     if known.messages < FEWEST_MESSAGES:
-        return Advice("look", f"too little to go by: {_fate(known)}", entry)
+        return Advice("look", f"too little to go by: {_fate(known)}", _entry_for_servers(parties, ignored))
     if not _moves(servers) and _median(known) < SHORT_DELAY_SECONDS:
         return Advice("ignore", f"greylisting does no harm here: {_fate(known)}", None)
     if servers.pause > LONGEST_PAUSE_SECONDS:
@@ -97,7 +99,11 @@ def _on_servers(parties: Parties) -> Advice:
     settled = known.delivered + known.lost
     if settled >= FEWEST_MESSAGES and known.delivered <= MOST_ARRIVED_SHARE_OF_BOTS * settled:
         return Advice("ignore", f"{known.lost} of {_count(known.messages, 'message')} never came back", None)
-    return Advice("look", _fate(known), entry)
+    return Advice("look", _fate(known), _entry_for_servers(parties, ignored))
+
+
+def _entry_for_servers(parties: Parties, ignored: Collection[str]) -> str | None:
+    return whitelist_entry(parties.servers.names, parties.lines.names | set(ignored))
 
 
 def advise_on_network(addresses: Collection[str], known: Evidence) -> Advice:

@@ -40,8 +40,8 @@ CUSTOMER_PARTS: Final = ("broadband", "dsl", "modem", "pppoe")
 """The same inside of words: ``adsl``, ``dslb``, ``modemcable``."""
 MAIL_PARTS: Final = ("bounce", "mail", "mta", "newsletter", "outbound", "relay", "smtp")
 """What the names of mail servers have in a word: ``mailout``, ``resqmta``, ``smtpq``."""
-MAIL_DOMAIN_PARTS: Final = ("mail", "mta", "send", "smtp")
-"""What the names of domains have that are there for mail alone: ``mailgun.net``, ``sendgrid.net``."""
+MAIL_DOMAIN_PARTS: Final = ("mail", "mta", "mx", "send", "smtp")
+"""What the names of domains have that are there for mail alone: ``mailgun.net``, ``sendgrid.net``, ``iphmx.com``."""
 OCTETS_OF_A_LINE: Final = 3
 """Octets of its address in a client's name that make it a line's; the servers of a pool often carry two."""
 

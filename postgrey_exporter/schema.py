@@ -75,7 +75,7 @@ CREATE TABLE client (
     last_hour INTEGER NOT NULL
 );
 
-CREATE INDEX client_by_domain ON client (domain, network);
+CREATE INDEX client_by_domain ON client (domain, verdict, network);
 
 -- Greylisted attempts. By hour first: what is written together lies together, and old hours go in one piece.
 CREATE TABLE attempt (

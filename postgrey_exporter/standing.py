@@ -90,6 +90,8 @@ class _Sum:
             self.unreviewed += one.new + one.early_retry
         else:
             self.covers.add(cover.list)
+            if cover.list == "ignore":
+                self.ignored.add(client.name)
 
     @property
     def covered_by(self) -> ListKind:
@@ -133,18 +135,24 @@ def _domain(facts: DomainFacts, lists: Lists, now: float) -> DomainStanding:
     total = _Sum()
     networks: set[int] = set()
     uncovered: list[tuple[Client, int, Place]] = []
+    ignored: set[str] = set()
     for one in facts.attempts:
         place, cover = place_of(one.client), lists.covers(*one.client)
         total.add(one, cover)
         networks.add(place.network)
         if cover is None:
             uncovered.append((one.client, one.new + one.early_retry, place))
+        elif cover.list == "ignore":
+            ignored.add(one.client.name)
     messages = list(facts.messages)
     known = known_of_uncovered = evidence(messages, now)
     if total.covers:
         without_cover = {place.network for _, _, place in uncovered}
         known_of_uncovered = evidence([one for one in messages if one.network in without_cover], now)
-    advice = advise(facts.domain, parties(uncovered, messages, now)) if uncovered else covered(total.covered_by)
+    if uncovered:
+        advice = advise(facts.domain, parties(uncovered, messages, now), ignored)
+    else:
+        advice = covered(total.covered_by)
     return total.standing(facts.domain, len(networks), known, known_of_uncovered, advice)
 
 

@@ -25,6 +25,7 @@ MAIL_SERVERS = [
     "wrqvtvvn.outbound-mail.sendgrid.net",
     "m42-5.mailgun.net",
     "rs227.mailgun.us",
+    "esa1.hc1234-56.iphmx.com",
     "mta-206-87.sparkpostmail.com",
     "smtp07-ia4-sp1.mta.salesforce.com",
     "mx1.phx.paypal.com",

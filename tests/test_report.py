@@ -223,7 +223,7 @@ def test_clients_without_a_name_are_listed_by_network(report: Any, tmp_path: Pat
     assert re.search(r"^2001:db8::/64 +1 ", output, re.MULTILINE)
 
 
-def test_json_has_evidence_and_advice_for_each_network_of_clients_without_a_name(report: Any, tmp_path: Path) -> None:
+def test_each_network_of_clients_without_a_name_has_its_evidence_and_advice(report: Any, tmp_path: Path) -> None:
     unknown = [ONE.replace("mx.example.com", "unknown").replace("a@", f"{name}@") for name in "abc"]
     (tmp_path / "mail.log").write_text(
         "".join(unknown)
@@ -231,6 +231,8 @@ def test_json_has_evidence_and_advice_for_each_network_of_clients_without_a_name
         .replace("action=greylist, reason=new", "action=pass, reason=triplet found")
         .replace("T10:00", "T10:09")
     )
+    table = report(tmp_path / "mail.log").stdout
+    assert re.search(r"^192\.0\.2\.0/24 +3 +3 +0 +1 +look +192\.0\.2\.1$", table, re.MULTILINE)
     (network,) = json.loads(report(tmp_path / "mail.log", "--format", "json").stdout)["unknown_networks"]
     assert network == {
         "network": "192.0.2.0/24",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from postgrey_exporter.addresses import network_number
 from postgrey_exporter.decision import Client
 from postgrey_exporter.facts import ClientAttempts, DomainFacts
@@ -65,6 +67,22 @@ def test_the_part_of_a_pool_that_the_line_misses_is_judged_by_its_own_messages()
     lists = Lists([read_whitelist(b"198.51.0.0/23\n", "whitelist")])  # the first two networks
     assert standing(MX, POOL, lists).advice.kind == "look"
     assert standing(MX, POOL, lists).advice.why.startswith("too little to go by: 2 of 2 messages")
+
+
+@pytest.mark.parametrize(
+    ("ignored", "entry"),
+    [
+        pytest.param(b"", r"/\.example\.com$/", id="nobody ignored"),
+        pytest.param(b"dyn.example.com\n", None, id="customers ignored"),
+    ],
+)
+def test_no_line_is_proposed_that_covers_an_ignored_client(ignored: bytes, entry: str | None) -> None:
+    pool = [Client(f"mail-{word}.example.com", f"198.51.{number}.7") for number, word in enumerate("abcdefghi")]
+    customers = [Client("h7.dyn.example.com", "198.18.0.9")] if ignored else []
+    lists = Lists([], [read_ignore(ignored, "ignore")])
+    found = standing([*pool, *customers], [message(client, moved=True) for client in pool], lists)
+    assert found.advice.entry == entry
+    assert found.advice.kind == ("whitelist" if entry else "look")
 
 
 def test_a_covered_domain_is_left_in_peace() -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from postgrey_exporter.report import Report
+    from postgrey_exporter.standing import NetworkStanding
 
 NARROWEST_NAME: Final = 16
 _GAP: Final = "  "
@@ -42,7 +43,14 @@ _DOMAIN_COLUMNS: Final = (
     _Column("COVERED BY", 2),
     _Column("ADVICE", 1),
 )
-_NETWORK_COLUMNS: Final = (_Column("ATTEMPTS", 0), _Column("NEW", 2), _Column("EARLY", 3), _Column("CLIENTS", 1))
+_NETWORK_COLUMNS: Final = (
+    _Column("ATTEMPTS", 0),
+    _Column("NEW", 4),
+    _Column("EARLY", 5),
+    _Column("CLIENTS", 3),
+    _Column("ADVICE", 1),
+    _Column("ENTRY", 2),
+)
 
 
 def as_table(report: Report, width: int) -> Iterator[str]:
@@ -69,12 +77,22 @@ def as_table(report: Report, width: int) -> Iterator[str]:
     networks = standings.nameless[: report.limit or _MOST_NETWORKS]
     if networks:
         yield "\nClients without a name, by network:\n"
-        cells = [(str(n.greylisted), str(n.new), str(n.early_retry), str(n.clients)) for n in networks]
-        rows = [_Row(n.network or "no address", c, None) for n, c in zip(networks, cells, strict=True)]
+        rows = [_network_row(standing) for standing in networks]
         yield from _table("NETWORK", _NETWORK_COLUMNS, rows, width)
         yield from _left_out(standings.nameless_networks - len(networks), "networks")
     yield "\n"
     yield from _totals(report)
+
+
+def _network_row(standing: NetworkStanding) -> _Row:
+    counts = (standing.greylisted, standing.new, standing.early_retry, standing.clients)
+    covered = standing.unreviewed == 0
+    advice = "" if covered else standing.advice.kind
+    return _Row(
+        standing.network or "no address",
+        (*map(str, counts), advice, standing.advice.entry or ""),
+        _style(covered=covered, due=False),
+    )
 
 
 def _style(*, covered: bool, due: bool) -> str | None:

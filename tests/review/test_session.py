@@ -134,6 +134,39 @@ def test_an_entry_that_covers_other_domains_is_asked_about(folder: Path) -> None
     assert entries(folder / "whitelist") == ["/^mx/"]
 
 
+def test_ctrl_c_at_a_question_is_a_no(folder: Path) -> None:
+    with Terminal(command(folder)) as terminal:
+        terminal.expect(KEYS)
+        terminal.press("w")
+        terminal.expect("Entry: ")
+        terminal.press(CLEAR)
+        terminal.type("/^mx/")
+        terminal.press("Enter")
+        terminal.expect("Write it? (y/n) >")
+        terminal.press("C-c")
+        terminal.expect("Nothing was written.")
+        terminal.expect(KEYS)
+        terminal.press("C-c")
+        terminal.expect("EXIT=130")
+    assert (folder / "whitelist").read_text() == ""
+
+
+def test_a_read_only_list_is_named_and_the_review_goes_on(folder: Path) -> None:
+    (folder / "whitelist").chmod(0o444)
+    with Terminal(command(folder), width=300) as terminal:
+        terminal.expect(KEYS)
+        terminal.press("w")
+        terminal.expect(scene.POOL_ENTRY)
+        terminal.press("Enter")
+        assert f"{folder}/whitelist: is read-only" in terminal.expect(KEYS)
+        terminal.press("i")
+        assert f"{scene.POOL}: added to {folder}/ignore" in terminal.expect(KEYS)
+        terminal.press("q")
+        terminal.expect("EXIT=0")
+    assert (folder / "whitelist").read_text() == ""
+    assert entries(folder / "ignore") == [scene.POOL]
+
+
 def test_ctrl_c_leaves_the_line_then_the_review(folder: Path) -> None:
     with Terminal(command(folder)) as terminal:
         terminal.expect(KEYS)

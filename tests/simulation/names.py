@@ -52,6 +52,22 @@ POOLS: Final = (
     "smtp-out-{place}-{n}.amazon.com",
     "o{n}.p{place}.mailjet.com",
     "omta{n:03}.uswest2.a.cloudfilter.net",
+    "wout{n}-smtp.messagingengine.com",
+    "nm{n}-vm{place}.bullet.mail.bf1.yahoo.co.jp",
+    "esa{n}.hc{big}-{place}.iphmx.com",
+    "mailrelay{n}.office.web.de",
+    "blu{n:03}-omc{place}s{n}.hotmail.com",
+    "qproxy{n}-pub.mail.unifiedlayer.com",
+    "lr{n}.d.sender-sib.com",
+    "smtp-{n}.mail.infomaniak.ch",
+    "relay{n}.mail.dreamhost.com",
+    "mx-out{n}.mailspamprotection.com",
+    "se{n}-yyz.outbound.spamexperts.com",
+    "smtprelay{n:04}.hostedemail.com",
+    "outgoing{n}.mailchannels.net",
+    "smtp{n}.antispamcloud.com",
+    "e{place}{n}.mta.exacttarget.com",
+    "vmta{n}.emarsys.net",
 )
 """Servers of large providers."""
 
@@ -106,6 +122,15 @@ LINES: Final = (
     "{d}.{c}.{b}.{a}.rev.sfr.net",
     "dhcp-{a}-{b}-{c}-{d}.metro86.ru",
     "{a}-{b}-{c}-{d}.lightspeed.irvnca.sbcglobal.net",
+    "host-{a}-{b}-{c}-{d}.home.otenet.gr",
+    "cable-{a}-{b}-{c}-{d}.dynamic.sbb.rs",
+    "ip-{hex}.hsi.unitymedia.biz",
+    "adsl-{a}-{b}-{c}-{d}.dsl.rcsntx.swbell.net",
+    "{d}-{c}-{b}-{a}.fibertel.com.ar",
+    "catv-{a}-{b}-{c}-{d}.catv.broadband.invitel.hu",
+    "bl{n}-{c}-{d}.dsl.telepac.pt",
+    "{a}-{b}-{c}-{d}.ip.btc-net.bg",
+    "{mac}.cpe.webspeed.dk",
 )
 """Customers' lines of ISPs."""
 

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from parts import require
 
+from postgrey_exporter.lists import Lists, read_whitelist
 from simulation.before_after import Comparison, compare, rows, table
+from simulation.judging import judge
 from simulation.run import LEAST_RIGHT, totals, verdicts
+from simulation.world import world
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,16 @@ def test_after_the_proposed_entries_the_pools_are_not_delayed_any_more(compariso
     assert before.refused > 200
     assert before.worst > 3600
     assert (after.refused, after.worst, after.never) == (0, 0.0, 0)
+
+
+def test_of_the_whitelisted_domains_only_the_isps_customers_are_left_and_they_are_for_the_ignore_file(
+    comparison: Comparison,
+) -> None:
+    listed = {one.sender.domain for one in comparison.verdicts if one.standing.advice.entry in comparison.entries}
+    lines = Lists([read_whitelist("\n".join(comparison.entries).encode(), "whitelist")])
+    left = [one for one in judge(world(1), comparison.after, lines) if one.sender.domain in listed]
+    assert {one.sender.kind for one in left} == {"pool and customers"}
+    assert {one.standing.advice.kind for one in left} == {"ignore"}
 
 
 @pytest.mark.parametrize("name", ["bots and other spam", "servers, newsletters, hosters"])
