@@ -90,8 +90,6 @@ class _Sum:
             self.unreviewed += one.new + one.early_retry
         else:
             self.covers.add(cover.list)
-            if cover.list == "ignore":
-                self.ignored.add(client.name)
 
     @property
     def covered_by(self) -> ListKind:

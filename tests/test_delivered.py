@@ -57,7 +57,7 @@ def test_passes_by_the_auto_whitelist_and_by_the_whitelist_deliver_what_was_grey
     assert passes == {TRIPLET_FOUND: AUTO_WHITELIST, CLIENT_AWL: 2, CLIENT_WHITELIST: 1}
 
     now = later + 5 * HOUR
-    (domain,) = standings(tally.by_client(), tally.by_domain(), Lists(), now).domains
+    (domain,) = standings(tally.facts(), Lists(), now).domains
     known = domain.evidence
     assert (known.messages, known.delivered, known.lost) == (AUTO_WHITELIST + 2, AUTO_WHITELIST + 2, 0)
     assert known.delays is not None

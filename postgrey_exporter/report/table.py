@@ -12,8 +12,8 @@ from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW, PASS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from postgrey_exporter.nameless import NetworkStanding
     from postgrey_exporter.report import Report
-    from postgrey_exporter.standing import NetworkStanding
 
 NARROWEST_NAME: Final = 16
 _GAP: Final = "  "

@@ -119,10 +119,10 @@ class Part:
         Of a plain file what stands before the position is compared. One that ends before the position may be what
         copytruncate kept of it: lines that came after the copy was made were read and are not in it.
         """
-        if not self.held.get(file.full_stamp, True) or (
-            file.plain and not self.offset and file.stat.st_size < self.size
-        ):
+        if not self.held.get(file.full_stamp, True):
             return False
+        if file.plain and not self.offset and file.stat.st_size < self.size:
+            return False  # nothing was read of it, but it was longer
         if not file.plain or not self.before_digest or file.stat.st_size < self.offset:
             return True
         try:

@@ -43,6 +43,43 @@ def test_an_inode_that_is_used_again(tmp_path: Path) -> None:
     assert counted_once(log, reader)
 
 
+@pytest.mark.parametrize("lines", [5, 100])
+@pytest.mark.parametrize("same_first_line", [False, True], ids=["all new", "same first line"])
+def test_a_log_written_anew_in_its_place_with_the_same_length(
+    log: Log, reader: Reader, meanwhile: Meanwhile, *, lines: int, same_first_line: bool
+) -> None:
+    """Same inode, same length, as after a copy was restored over it: only content tells."""
+    log.write(lines)
+    reader.read()
+    log.copy()
+    first = log.written[0] + b"\n"
+    log.truncate()
+    if same_first_line:
+        log.append(first)
+        log.written.append(log.written[0])
+    log.write(lines - same_first_line)
+    meanwhile()
+    reader.read(seconds_later=SECONDS_UNTIL_SETTLED)
+    assert sorted(reader.lines) == sorted(log.written)
+    assert reader.status.gaps == 0
+
+
+def test_two_logs_of_equal_content_count_both(folder: Path) -> None:
+    """As when two instances log the same: each is a source of its own."""
+    logs = [Log(folder / "one"), Log(folder / "two")]
+    readers = [Reader(log) for log in logs]
+    for _ in range(3):
+        for log, reader in zip(logs, readers, strict=True):
+            log.write(40)
+            reader.read()
+            log.write(10)
+            log.compress(log.rename(f".{len(log.written)}"))
+            reader.restart()
+            reader.read()
+    for log, reader in zip(logs, readers, strict=True):
+        assert counted_once(log, reader)
+
+
 def test_a_log_with_the_inode_that_an_archive_had_when_a_commit_fails(log: Log, reader: Reader) -> None:
     log.write(100)
     archive = log.compress(log.rename(create=False))

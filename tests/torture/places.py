@@ -30,6 +30,9 @@ _USER: Final = SERVICE | {"_SYSTEMD_UNIT": "session-1.scope", "_UID": "1000"}
 class Rotating(Protocol):
     """Who rotates."""
 
+    leaves_gaps: bool
+    """Whether something was removed without which nobody can tell whether lines are missing."""
+
     def rotate_under(self, writer: Writer, late_lines: int) -> None:
         """Rotate under a writer, who may have some lines for the old file yet."""
 
@@ -94,6 +97,7 @@ class JournalRotation:
     def __init__(self, journal: Journal, chance: random.Random) -> None:
         self._journal = journal
         self._chance = chance
+        self.leaves_gaps = False
 
     def rotate_under(self, writer: Writer, late_lines: int) -> None:
         """Archive the live file; late lines go to the next one, for it is journald itself that rotates."""
@@ -105,6 +109,8 @@ class JournalRotation:
         """Do nothing: entries have their own times."""
 
     def let_go(self) -> None:
-        """Vacuum down to one archived file or none."""
+        """Vacuum down to one archived file or none; the entry that was read last may go with the others."""
         if self._chance.random() < 0.5:
-            self._journal.vacuum(keep=self._chance.choice((0, 1)))
+            keep = self._chance.choice((0, 1))
+            self.leaves_gaps |= keep == 0 and not self._journal.live.exists()
+            self._journal.vacuum(keep)

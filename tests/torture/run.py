@@ -171,7 +171,9 @@ class Run:
             status = forked(self._collect(), self._output).wait()
         self.result.checks += 1
         self.result.lines = self._writer.number
-        found = compare(self._writer, self._metrics.read_text(), self._state, self._place.source)
+        found = compare(
+            self._writer, self._metrics.read_text(), self._state, self._place.source, gaps=self._rotation.leaves_gaps
+        )
         if status != 0:
             found.words.append(f"collect ended with {status}; see {self._output}")
         if self.result.difference is not None:

@@ -61,6 +61,8 @@ PROGRAMS: Final = {"xz": [("xz", "xz-utils")], "bzip2": [("bzip2", "bzip2")], "z
 class Rotation:
     """Rotates one log by one scheme. The log lies in a folder of its own, logrotate's files beside that."""
 
+    leaves_gaps = False
+
     def __init__(self, log: Path, scheme: Scheme) -> None:
         self._log = log
         self.scheme = scheme
