@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from postgrey_exporter.parser import Parser
     from postgrey_exporter.sources import Source, SourceStatus
 
-COMMIT_CELLS: Final = 16_000
+COMMIT_CELLS: Final = 10_000
 """Counts kept in memory before they are committed: bounds memory, whatever the log holds."""
 COMMIT_BYTES: Final = 64 << 20
 """Bytes read before they are committed: bounds what is read again after a crash."""

@@ -24,7 +24,7 @@ class Place(NamedTuple):
     """What its name says of it."""
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=8_192)
 def place_of(client: Client) -> Place:
     """Return where a client belongs."""
     name, address = client
