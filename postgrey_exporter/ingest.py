@@ -6,13 +6,13 @@ whatever the error was, for what they had handed out by then is not counted.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from postgrey_exporter.store import IGNORED, UNCOVERED, WHITELISTED, Store
 from postgrey_exporter.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from postgrey_exporter.decision import Client
     from postgrey_exporter.lists import ListFiles
@@ -23,6 +23,46 @@ COMMIT_CELLS: Final = 10_000
 """Counts kept in memory before they are committed: bounds memory, whatever the log holds."""
 COMMIT_BYTES: Final = 64 << 20
 """Bytes read before they are committed: bounds what is read again after a crash."""
+QUICK_BYTES: Final = 64 << 10
+"""A block of lines up to this size is counted and committed within some ten milliseconds."""
+
+QUICK_CLIENTS: Final = 1_000
+"""So many clients are judged anew, or pruned, within some ten milliseconds."""
+
+
+class Watcher(Protocol):
+    """Who wants to know how a reading goes on."""
+
+    def pause(self) -> None:
+        """Be called after each block of lines: a place to stop by an exception."""
+
+    def takes_long(self) -> None:
+        """Be called before work that takes long: many lines, a window that moves on, clients to be judged anew."""
+
+    def changes(self, domains: Iterable[str] | None) -> None:
+        """Be told which domains the next commit changes; ``None`` stands for all."""
+
+    def committed(self) -> None:
+        """Be called after a commit."""
+
+
+class Unwatched:
+    """Lets a reading run as it may."""
+
+    def pause(self) -> None:
+        """Go on."""
+
+    def takes_long(self) -> None:
+        """Take the time."""
+
+    def changes(self, domains: Iterable[str] | None) -> None:
+        """Be told."""
+
+    def committed(self) -> None:
+        """Go on."""
+
+
+_UNWATCHED: Final = Unwatched()
 
 
 class Ingest:
@@ -39,11 +79,10 @@ class Ingest:
         self._unfinished = False
         self._resume()
 
-    def advance(self, now: float, pause: Callable[[], None] = lambda: None, *, asked: bool = True) -> None:
+    def advance(self, now: float, watcher: Watcher = _UNWATCHED, *, asked: bool = True) -> None:
         """Read what has come, up to the sources' present ends, and commit it.
 
-        ``pause`` is called after each block of lines: a place to stop by an exception. Sources whose next look is
-        not worth its cost yet are left alone unless somebody ``asked``.
+        Sources whose next look is not worth its cost yet are left alone unless somebody ``asked``.
 
         Raises `StateError` when the state could not be read or written. Nothing is lost by that.
         """
@@ -51,11 +90,15 @@ class Ingest:
             self._resume()
         self._unfinished = True
         self.lists.refresh(now)
-        self.store.prune(now)
-        self.store.judge(self._verdict, self.lists.fingerprint)
+        if not self.store.is_current(now, self.lists.fingerprint):
+            if self.store.has_more_clients_than(QUICK_CLIENTS):
+                watcher.takes_long()
+            watcher.changes(None)
+            self.store.prune(now)
+            self.store.judge(self._verdict, self.lists.fingerprint)
         for source in self.sources:
             if asked or not self._rests(source, now):
-                self._read(source, now, pause)
+                self._read(source, now, watcher)
         self.store.note_look(now)
         self._unfinished = False
 
@@ -68,24 +111,30 @@ class Ingest:
         for source in self.sources:
             source.resume(self.store.position(source.name))
 
-    def _read(self, source: Source, now: float, pause: Callable[[], None]) -> None:
+    def _read(self, source: Source, now: float, watcher: Watcher) -> None:
         committed = source.position()
         tally = self._new_tally()
         pending = 0
         for batch in source.batches(now):
+            if pending + len(batch.lines) > QUICK_BYTES:
+                watcher.takes_long()
             tally.add(self._parser.parse(batch.lines, batch.seen_at))
             pending += len(batch.lines)
             if tally.cells >= COMMIT_CELLS or pending >= COMMIT_BYTES:
                 committed = source.position()
-                self.store.merge(source.name, tally, committed, self._verdict, now)
+                self._commit(source, tally, now, watcher)
                 tally = self._new_tally()
                 pending = 0
-                self._note_status(source)
-            pause()
-        position = source.position()
-        if pending or position != committed:
-            self.store.merge(source.name, tally, position, self._verdict, now)
+            watcher.pause()
+        if pending or source.position() != committed:
+            self._commit(source, tally, now, watcher)
         self._note_status(source)
+
+    def _commit(self, source: Source, tally: Tally, now: float, watcher: Watcher) -> None:
+        watcher.changes({domain for domain, _ in tally.messages})
+        self.store.merge(source.name, tally, source.position(), self._verdict, now)
+        self._note_status(source)
+        watcher.committed()
 
     def _new_tally(self) -> Tally:
         changes = [

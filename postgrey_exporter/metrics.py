@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from math import isinf
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
     InfoMetricFamily,
 )
-from prometheus_client.registry import Collector
 
 from postgrey_exporter import __version__
 from postgrey_exporter.decision import DECISION_LABELS, EARLY_RETRY, NEW
+from postgrey_exporter.exposition import ByDomain, label
 from postgrey_exporter.message_store import DELAY_BOUNDS
 from postgrey_exporter.parser import OUTCOMES
 
@@ -46,54 +45,36 @@ class View:
     max_domains: int
 
 
-def registry(view: Callable[[], View], *, process: bool = True) -> CollectorRegistry:
-    """Return a registry of its own that collects from ``view``, with the process's own metrics where wanted."""
-    made = CollectorRegistry(auto_describe=False)
-    made.register(PostgreyCollector(view))
-    if process:
-        ProcessCollector(registry=made)
-    return made
+def families(view: View) -> Iterator[Metric | ByDomain]:
+    """Yield all metrics."""
+    yield from _senders(view)
+    yield from _evidence(view)
+    yield from _exporter(view)
+    yield from _sources(view)
+    yield from _lists(view)
 
 
-class PostgreyCollector(Collector):
-    """Makes all metrics from one view, so that they agree with each other."""
-
-    def __init__(self, view: Callable[[], View]) -> None:
-        """Take the function that is asked for the view, once a scrape."""
-        self._view = view
-
-    def describe(self) -> list[Metric]:
-        """Return nothing: what there is depends on the view, and asking for it reads the log."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield all metrics."""
-        view = self._view()
-        yield from _senders(view)
-        yield from _evidence(view)
-        yield from _exporter(view)
-        yield from _sources(view)
-        yield from _lists(view)
-
-
-def _senders(view: View) -> Iterator[Metric]:
+def _senders(view: View) -> Iterator[Metric | ByDomain]:
     snapshot = view.snapshot
-    greylisted = CounterMetricFamily(
-        "postgrey_greylisted",
-        "Delivery attempts that postgrey greylisted, by the registrable domain of the client's name.",
-        labels=("domain", "reason"),
+    greylisted = ByDomain(
+        CounterMetricFamily(
+            "postgrey_greylisted",
+            "Delivery attempts that postgrey greylisted, by the registrable domain of the client's name.",
+        )
     )
-    ineffective = CounterMetricFamily(
-        "postgrey_whitelist_ineffective",
-        "Greylisted attempts of clients that the whitelist covered already: postgrey has not reloaded it, or reads "
-        "another file.",
-        labels=("domain",),
+    ineffective = ByDomain(
+        CounterMetricFamily(
+            "postgrey_whitelist_ineffective",
+            "Greylisted attempts of clients that the whitelist covered already: postgrey has not reloaded it, or "
+            "reads another file.",
+        )
     )
     for counter in snapshot.domains:
-        greylisted.add_metric((counter.domain, NEW), counter.new)
-        greylisted.add_metric((counter.domain, EARLY_RETRY), counter.early_retry)
+        domain = label(counter.domain)
+        greylisted.add(f'{domain},reason="{NEW}"', counter.new)
+        greylisted.add(f'{domain},reason="{EARLY_RETRY}"', counter.early_retry)
         if counter.ineffective:
-            ineffective.add_metric((counter.domain,), counter.ineffective)
+            ineffective.add(domain, counter.ineffective)
     yield greylisted
     yield ineffective
     decisions = CounterMetricFamily(
@@ -104,13 +85,14 @@ def _senders(view: View) -> Iterator[Metric]:
     for labels in DECISION_LABELS:
         decisions.add_metric(labels, snapshot.decisions.get(labels, 0))
     yield decisions
-    unreviewed = GaugeMetricFamily(
-        "postgrey_unreviewed_domain",
-        "Greylisted attempts inside the window from clients that no whitelist or ignore entry covers.",
-        labels=("domain",),
+    unreviewed = ByDomain(
+        GaugeMetricFamily(
+            "postgrey_unreviewed_domain",
+            "Greylisted attempts inside the window from clients that no whitelist or ignore entry covers.",
+        )
     )
-    for domain, attempts in snapshot.unreviewed.items():
-        unreviewed.add_metric((domain,), attempts)
+    for name, attempts in snapshot.unreviewed.items():
+        unreviewed.add(label(name), attempts)
     yield unreviewed
     yield GaugeMetricFamily(
         "postgrey_unreviewed_domains_not_shown",
@@ -142,11 +124,12 @@ _EVIDENCE: Final[tuple[tuple[str, str, Callable[[Evidence, int], float]], ...]] 
 )
 
 
-def _evidence(view: View) -> Iterator[Metric]:
+def _evidence(view: View) -> Iterator[Metric | ByDomain]:
+    labels = [label(domain) for domain in view.evidence]
     for name, text, value in _EVIDENCE:
-        family = GaugeMetricFamily(f"postgrey_unreviewed_domain_{name}", text, labels=("domain",))
-        for domain, (known, networks) in view.evidence.items():
-            family.add_metric((domain,), value(known, networks))
+        family = ByDomain(GaugeMetricFamily(f"postgrey_unreviewed_domain_{name}", text))
+        for domain, known in zip(labels, view.evidence.values(), strict=True):
+            family.add(domain, value(*known))
         yield family
     total, seconds = 0, 0.0
     counts = {bound: (count, spent) for bound, count, spent in view.snapshot.deliveries}

@@ -1,22 +1,27 @@
-"""The running exporter: a loop that reads on, and scrapes that read on too before they answer.
+"""The running exporter: one thread reads on, and scrapes have it read on before they answer.
 
-The state has one writer at a time: whoever holds the lock. While the first reading of old logs goes on, a scrape does
-not wait for it; it answers with what is committed so far.
+The state has one writer, the thread in `Service.run`, which also prepares the answers. A scrape asks it to read and
+waits until it has: what is in the file is in the answer. It does not wait for what takes long (the first reading of
+old logs, hundreds of lines at once, a large state at the turn of the hour or after a list edit): then it gets the
+answer that was prepared after the latest commit, and the next one shows the rest.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.database import StateError
+from postgrey_exporter.evidence_cache import EvidenceCache
 from postgrey_exporter.metrics import View
 from postgrey_exporter.parser import DECISION
 from postgrey_exporter.standing import Standings, standings
+from postgrey_exporter.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from postgrey_exporter.ingest import Ingest
@@ -25,16 +30,19 @@ if TYPE_CHECKING:
     from postgrey_exporter.snapshot import Snapshot, StateReader
     from postgrey_exporter.window import Window
 
-    _Reading = tuple[Snapshot, Mapping[str, tuple[Evidence, int]]]
-
 _log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 2.0
-"""How often the sources are looked at when no scrape does."""
+"""How often the sources are looked at when no scrape asks for it."""
 MOST_WARNINGS_LOGGED: Final = 20
 """How many warnings about one list file go to the log."""
-SCRAPE_PATIENCE_SECONDS: Final = 2.0
-"""How long a scrape waits for a reading that is under way."""
+_QUICK_SECONDS: Final = 0.01
+"""How long evidence is worked out while scrapes wait for it …"""
+_EVIDENCE_SECONDS: Final = 0.5
+"""… and at all before the log is looked at again."""
+_BUSY_EVIDENCE_SECONDS: Final = 0.05
+"""The same while the log grows quickly. Then nearly every domain changes every second, and each is worked out every
+ten seconds or so."""
 
 
 class StoppedError(Exception):
@@ -50,12 +58,18 @@ class Service:
         self._reader = reader
         self._window = window
         self._clock = clock
-        self._writing = threading.Lock()
-        self._reading = threading.Lock()
-        self._stopping = threading.Event()
+        self._turns = Turns()
+        self._using_reader = threading.Lock()
+        self._stopping = False
         self._caught_up = threading.Event()
         self._state_errors: dict[str, str] = {}
-        self._last_reading: _Reading | None = None
+        self._evidence = EvidenceCache()
+        self._last_snapshot: Snapshot | None = None
+        self._view: View | None = None
+        self._has_news = False
+        self._is_busy = False
+        self.prepare: Callable[[View], None] = lambda _: None
+        """Called with each new view by the thread that reads, so that the work is done before somebody waits."""
         self._source_errors: dict[str, str | None] = {}
         self._lists_said: dict[tuple[str, Path], ListFileStatus] = {}
 
@@ -66,36 +80,66 @@ class Service:
 
     def run(self) -> None:
         """Read on until `stop` is called."""
-        while not self._stopping.is_set():
-            with self._writing:
-                self._advance(asked=False)
-            self._stopping.wait(POLL_SECONDS)
+        asked = 0
+        self._publish()
+        while not self._stopping:
+            before, asked = asked, self._turns.begin()
+            following = self.ready
+            self._advance(asked=asked > before)
+            if asked > before or self._has_news or self._state_errors:
+                self._publish()
+            self._turns.end(asked, following=following)
+            self._turns.rest(POLL_SECONDS)
 
     def stop(self) -> None:
         """End `run` soon; may be called from a signal handler."""
-        self._stopping.set()
+        self._stopping = True
+        self._turns.wake()
 
     def view(self) -> View:
-        """Return what the metrics are made of, after reading what the log has grown by."""
-        if self._caught_up.is_set() and self._writing.acquire(timeout=SCRAPE_PATIENCE_SECONDS):
-            try:
-                self._advance(asked=True)
-            finally:
-                self._writing.release()
-        snapshot, evidence = self._read()
-        return make_view(self._ingest, snapshot, evidence, state_up=not self._state_errors)
+        """Return what the metrics are made of, after reading what the log has grown by. Raises `StateError`."""
+        if self._caught_up.is_set():
+            self._turns.ask()
+        return self._view or self._made_view()
 
     def standings(self) -> Standings:
         """Return the standings of the window. Raises `StateError`."""
         lists = self._ingest.lists.lists
-        with self._reading:
+        with closing(self._reader.again()) as reader:
             now = self._clock()
             first_hour = self._window.first_hour(now)
-            return standings(self._reader.facts(first_hour), lists, now)
+            return standings(reader.facts(first_hour), lists, now)
+
+    def pause(self) -> None:
+        """Be called between two blocks of lines."""
+        if self._stopping:
+            raise StoppedError
+
+    def takes_long(self) -> None:
+        """Be called before work that no scrape is to wait for."""
+        self._is_busy = True
+        self._turns.takes_long()
+
+    def changes(self, domains: Iterable[str] | None) -> None:
+        """Be told whose evidence changes."""
+        if domains is None:
+            self._evidence.note_all()
+        else:
+            self._evidence.note(domains)
+
+    def committed(self) -> None:
+        """Be called after a commit."""
+        self._has_news = True
+        if not self.ready:
+            self._publish()
 
     def _advance(self, *, asked: bool) -> None:
+        now = self._clock()
+        self._is_busy = False
         try:
-            self._ingest.advance(self._clock(), self._stop_if_told, asked=asked)
+            self._ingest.advance(now, self, asked=asked)
+            with self._using_reader:
+                self._has_news |= self._evidence.refresh(self._reader, now, self._is_enough_after(self._clock()))
         except StoppedError:
             return
         except StateError as error:
@@ -104,12 +148,37 @@ class Service:
         self._note_state("written", None)
         self._say_what_changed()
         if not self._caught_up.is_set():
-            self._caught_up.set()
             self._say_what_was_found()
+            self._caught_up.set()
 
-    def _stop_if_told(self) -> None:
-        if self._stopping.is_set():
-            raise StoppedError
+    def _publish(self) -> None:
+        """Have the next answers show what the state holds now."""
+        self._has_news = False
+        try:
+            self._view = self._made_view()
+        except StateError as error:
+            self._note_state("read", error)
+        else:
+            self.prepare(self._view)
+
+    def _made_view(self) -> View:
+        with self._using_reader:
+            snapshot = self._snapshot()
+        evidence = self._evidence.of(snapshot.unreviewed)
+        return make_view(self._ingest, snapshot, evidence, state_up=not self._state_errors)
+
+    def _is_enough_after(self, begun: float) -> Callable[[], bool]:
+        """Return what tells whether it is time to look at the log again; not before all was worked out once."""
+        most = _BUSY_EVIDENCE_SECONDS if self._is_busy else _EVIDENCE_SECONDS
+
+        def is_enough() -> bool:
+            self.pause()
+            seconds = self._clock() - begun
+            if seconds > _QUICK_SECONDS:
+                self._turns.takes_long()
+            return self.ready and seconds > most
+
+        return is_enough
 
     def _note_state(self, doing: str, error: StateError | None) -> None:
         """Log an error of the state once when it begins, and once when it is over."""
@@ -137,7 +206,7 @@ class Service:
                 _say_what_list_says(said)
 
     def _say_what_was_found(self) -> None:
-        lines = self._read()[0].lines
+        lines = self._last_snapshot.lines if self._last_snapshot else {}
         for name, status in self._ingest.statuses.items():
             if not status.up:
                 continue
@@ -153,19 +222,17 @@ class Service:
                     read,
                 )
 
-    def _read(self) -> _Reading:
+    def _snapshot(self) -> Snapshot:
         """Return what the state holds or, while it can't be read, what it held before."""
-        with self._reading:
-            try:
-                snapshot = self._reader.snapshot()
-                self._last_reading = snapshot, self._reader.evidence(snapshot.unreviewed, self._clock())
-            except StateError as error:
-                if self._last_reading is None:
-                    raise
-                self._note_state("read", error)
-            else:
-                self._note_state("read", None)
-            return self._last_reading
+        try:
+            self._last_snapshot = self._reader.snapshot()
+        except StateError as error:
+            if self._last_snapshot is None:
+                raise
+            self._note_state("read", error)
+        else:
+            self._note_state("read", None)
+        return self._last_snapshot
 
 
 def _say_what_list_says(status: ListFileStatus) -> None:

@@ -75,6 +75,10 @@ class StateReader:
         """Close the connection."""
         self._db.close()
 
+    def again(self) -> StateReader:
+        """Return another connection to the same state, for another thread. Raises as the first did."""
+        return StateReader(self._path, max_domains=self._max_domains)
+
     def snapshot(self) -> Snapshot:
         """Return the counts of one consistent state. Raises `StateError`."""
         with translated(self._path):
@@ -152,6 +156,17 @@ class StateReader:
                 for domain in domains
             }
 
+    def unreviewed_domains(self) -> dict[str, int]:
+        """Return the domains that are shown as unreviewed with their attempts, most first. Raises `StateError`."""
+        with translated(self._path):
+            return dict(
+                self._db.execute(
+                    "SELECT name, unreviewed FROM domain WHERE unreviewed > 0 AND name <> ? "
+                    "ORDER BY unreviewed DESC, name LIMIT ?",
+                    (UNKNOWN, self._max_domains),
+                ).fetchall()
+            )
+
     def _networks(self, domain: str) -> int:
         query = (
             "SELECT count(DISTINCT network) FROM client "
@@ -174,19 +189,17 @@ class StateReader:
         return None if row is None else row[0]
 
     def _snapshot(self, db: sqlite3.Connection) -> Snapshot:
-        to_review = "FROM domain WHERE unreviewed > 0 AND name <> ?"
-        unreviewed = dict(
-            db.execute(
-                f"SELECT name, unreviewed {to_review} ORDER BY unreviewed DESC, name LIMIT ?",
-                (UNKNOWN, self._max_domains),
-            ).fetchall()
-        )
-        (all_to_review,) = db.execute(f"SELECT count(*) {to_review}", (UNKNOWN,)).fetchone()
+        unreviewed = self.unreviewed_domains()
+        # Two counts, for each of which an index is enough.
+        (all_to_review,) = db.execute(
+            "SELECT (SELECT count(*) FROM domain WHERE unreviewed > 0) "
+            "- (SELECT count(*) FROM domain WHERE unreviewed > 0 AND name = ?)",
+            (UNKNOWN,),
+        ).fetchone()
         domains = tuple(
             DomainCounter(*row)
-            for row in db.execute(
-                "SELECT name, new, early_retry, ineffective FROM domain WHERE labelled ORDER BY name"
-            )
+            # Sorted here: SQLite would go through all domains by name.
+            for row in sorted(db.execute("SELECT name, new, early_retry, ineffective FROM domain WHERE labelled"))
         )
         (folded,) = db.execute(
             "SELECT count(*) FROM domain WHERE NOT labelled "

@@ -154,6 +154,17 @@ class Store:
             with self._transaction():
                 self._set_meta("looked_at", now)
 
+    def is_current(self, now: float, lists: str) -> bool:
+        """Tell whether `prune` and `judge` have nothing to do."""
+        return (self._meta("first_hour"), self._meta("lists")) == (self._window.first_hour(now), lists)
+
+    def has_more_clients_than(self, few: int) -> bool:
+        """Tell whether there are more than a few clients, which makes `prune` and `judge` take their time."""
+        with translated(self.path):
+            query = "SELECT count(*) FROM (SELECT 1 FROM client LIMIT ?)"
+            count: int = self._db.execute(query, (few + 1,)).fetchone()[0]
+        return count > few
+
     def prune(self, now: float) -> None:
         """Let the window move on: what is older leaves it."""
         first_hour = self._window.first_hour(now)
@@ -254,22 +265,32 @@ class Store:
     @staticmethod
     def _judge_all(db: sqlite3.Connection, verdict: Callable[[Client], int]) -> None:
         changed = [
-            (judged, number)
+            (judged, number, before)
             for number, name, address, before in db.execute("SELECT id, name, address, verdict FROM client")
             if (judged := verdict(Client(name, address))) != before
         ]
-        db.executemany("UPDATE client SET verdict = ? WHERE id = ?", changed)
-        db.execute("UPDATE domain SET unreviewed = 0 WHERE unreviewed > 0")
+        db.executemany("UPDATE client SET verdict = ? WHERE id = ?", (row[:2] for row in changed))
+        turned = [
+            (number, 1 if judged == UNCOVERED else -1)
+            for judged, number, before in changed
+            if UNCOVERED in {judged, before}
+        ]
+        if not turned:
+            return
+        # Attempts are not found by their client: one pass over all of them, and little to do where none turned.
+        db.execute("CREATE TEMP TABLE turned (client INTEGER PRIMARY KEY, sign INTEGER)")
+        db.executemany("INSERT INTO turned VALUES (?, ?)", turned)
         db.execute(
             """
-            UPDATE domain SET unreviewed = uncovered.total
+            UPDATE domain SET unreviewed = unreviewed + difference.total
             FROM (
-                SELECT client.domain AS domain, sum(attempt.new + attempt.early_retry) AS total
-                FROM attempt JOIN client ON client.id = attempt.client
-                WHERE verdict = 0 GROUP BY client.domain
-            ) AS uncovered WHERE domain.id = uncovered.domain
+                SELECT client.domain AS domain, sum(turned.sign * (attempt.new + attempt.early_retry)) AS total
+                FROM attempt CROSS JOIN turned ON turned.client = attempt.client
+                CROSS JOIN client ON client.id = attempt.client GROUP BY client.domain
+            ) AS difference WHERE domain.id = difference.domain
             """
         )
+        db.execute("DROP TABLE turned")
 
     def _meta(self, key: str) -> Any:
         with translated(self.path):

@@ -10,7 +10,8 @@ from prometheus_client import generate_latest
 import postgrey_exporter
 from postgrey_exporter.cli import root
 from postgrey_exporter.cli.options import variable
-from postgrey_exporter.metrics import View, registry
+from postgrey_exporter.exposition import exposition
+from postgrey_exporter.metrics import View, families
 from postgrey_exporter.snapshot import Snapshot
 
 REPOSITORY = Path(postgrey_exporter.__file__).parent.parent
@@ -37,7 +38,7 @@ def metric_names() -> set[str]:
         decisions={}, domains=(), unreviewed={}, unreviewed_not_shown=0, labels=0, folded=0, lines={}, last_events={}
     )
     view = View(snapshot=nothing, evidence={}, sources={}, lists=(), state_up=True, state_bytes=0, max_domains=1)
-    text = generate_latest(registry(lambda: view, process=False)).decode()
+    text = exposition(families(view), generate_latest).decode()
     return set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
 
 

@@ -12,9 +12,38 @@ from running import NOW, Files, Scripted
 
 from postgrey_exporter import ingest as ingest_module
 from postgrey_exporter.database import StateError
+from postgrey_exporter.ingest import Unwatched
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+
+
+class Pausing(Unwatched):
+    """Calls a function between two blocks."""
+
+    def __init__(self, pause: Callable[[], None]) -> None:
+        self.pause = pause  # type: ignore[method-assign]
+
+
+class Listening(Unwatched):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def takes_long(self) -> None:
+        self.told.append("long")
+
+    def changes(self, domains: Iterable[str] | None) -> None:
+        self.told.append(domains)
+
+    def committed(self) -> None:
+        self.told.append("committed")
+
+    def taken(self) -> list[object]:
+        told, self.told = self.told, []
+        return told
 
 
 @pytest.fixture
@@ -51,7 +80,7 @@ def test_much_is_committed_in_parts(files: Files, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ingest_module, "COMMIT_BYTES", len(decision(NOW)) * 2)
     seen: list[int] = []
     with files.ingest(Scripted("log", [decision(NOW)] * 5)) as ingest:
-        ingest.advance(NOW, lambda: seen.append(files.counted()))
+        ingest.advance(NOW, Pausing(lambda: seen.append(files.counted())))
 
     assert seen == [0, 2, 2, 4, 4]
     assert files.counted() == 5
@@ -62,7 +91,7 @@ def test_many_clients_are_committed_in_parts(files: Files, monkeypatch: pytest.M
     blocks = [decision(NOW, address=f"192.0.2.{number // 2}") for number in range(6)]
     seen: list[int] = []
     with files.ingest(Scripted("log", blocks)) as ingest:
-        ingest.advance(NOW, lambda: seen.append(files.counted()))
+        ingest.advance(NOW, Pausing(lambda: seen.append(files.counted())))
 
     assert seen == [0, 0, 3, 3, 5, 5]
     assert files.counted() == 6
@@ -84,7 +113,7 @@ def test_an_interruption_keeps_what_is_committed_and_the_rest_for_later(
 
     source = Scripted("log", blocks)
     with files.ingest(source) as ingest, pytest.raises(StopError):
-        ingest.advance(NOW, stop_after_three)
+        ingest.advance(NOW, Pausing(stop_after_three))
 
     assert files.counted() == 2
     with files.ingest(Scripted("log", blocks)) as ingest:
@@ -193,9 +222,40 @@ def test_how_a_source_is_doing_is_known_while_it_is_read(files: Files, monkeypat
     unread: list[int] = []
     with files.ingest(Scripted("log", [decision(NOW)] * 3)) as ingest:
         assert ingest.statuses == {}
-        ingest.advance(NOW, lambda: unread.append(ingest.statuses["log"].unread_bytes))
+        ingest.advance(NOW, Pausing(lambda: unread.append(ingest.statuses["log"].unread_bytes)))
 
     assert unread == [2, 1, 0]
+
+
+def test_who_looks_on_is_told_what_each_commit_changes(files: Files) -> None:
+    looking = Listening()
+    files.append(decision(NOW), decision(NOW, "mx.example.net"), FOREIGN)
+    with files.ingest() as ingest:
+        ingest.advance(NOW, looking)
+        assert looking.taken() == [None, {"example.com", "example.net"}, "committed"]
+        ingest.advance(NOW, looking)
+        assert looking.taken() == []
+        files.ignore.write_text("example.net\n")
+        ingest.advance(NOW, looking)
+        assert looking.taken() == [None]
+        ingest.advance(NOW + 3600, looking)
+        assert looking.taken() == [None]
+
+
+def test_who_looks_on_is_told_beforehand_what_takes_long(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    looking = Listening()
+    files.append(decision(NOW), decision(NOW, "mx.example.net"))
+    with files.ingest() as ingest:
+        ingest.advance(NOW)
+        monkeypatch.setattr(ingest_module, "QUICK_CLIENTS", 1)
+        ingest.advance(NOW + 3600, looking)
+        assert looking.taken() == ["long", None]
+        monkeypatch.setattr(ingest_module, "QUICK_BYTES", 2 * len(decision(NOW)) - 1)
+        files.append(decision(NOW))
+        ingest.advance(NOW + 3600, looking)
+        files.append(decision(NOW), decision(NOW))
+        ingest.advance(NOW + 3600, looking)
+        assert looking.taken() == [{"example.com"}, "committed", "long", {"example.com"}, "committed"]
 
 
 def test_nothing_new_is_no_commit(files: Files) -> None:

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from loglines import FOREIGN, decision
 from parts import require
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 from running import NOW, WINDOW, Files
 
 from postgrey_exporter.decision import DECISION_LABELS
-from postgrey_exporter.metrics import View, registry
-from postgrey_exporter.service import Service
+from postgrey_exporter.evidence_cache import judged_at
+from postgrey_exporter.exposition import exposition, label
+from postgrey_exporter.metrics import View, families
+from postgrey_exporter.service import make_view
 from postgrey_exporter.snapshot import StateReader
 from postgrey_exporter.sources.file import FileSource
 
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from prometheus_client import Metric
+
+    from postgrey_exporter.ingest import Ingest
 
 MAX_DOMAINS: Final = 2
 LISTS_CHANGED: Final = NOW - 3600
@@ -60,8 +66,8 @@ def lines() -> Iterator[str]:
 
 
 @pytest.fixture
-def exposition(tmp_path: Path) -> Iterator[CollectorRegistry]:
-    """Return the registry of a service that has read everything there is."""
+def view(tmp_path: Path) -> View:
+    """Return what is shown of logs that have been read to their ends."""
     files = Files(tmp_path)
     files.append(*lines())
     files.whitelist.write_text("mx.example.net\n.google.com\n")
@@ -72,8 +78,12 @@ def exposition(tmp_path: Path) -> Iterator[CollectorRegistry]:
     with files.ingest(*sources, max_domains=MAX_DOMAINS) as ingest:
         ingest.advance(NOW)
         with closing(StateReader(files.state, max_domains=MAX_DOMAINS)) as reader:
-            service = Service(ingest, reader, WINDOW, lambda: NOW)
-            yield registry(service.view, process=False)
+            return view_of(ingest, reader)
+
+
+def view_of(ingest: Ingest, reader: StateReader) -> View:
+    snapshot = reader.snapshot()
+    return make_view(ingest, snapshot, reader.evidence(snapshot.unreviewed, judged_at(NOW)), state_up=True)
 
 
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -83,32 +93,34 @@ def values(families: Iterable[Metric]) -> Values:
     return {(one.name, frozenset(one.labels.items())): one.value for family in families for one in family.samples}
 
 
-def text_values(registry: CollectorRegistry) -> Values:
-    return values(text_string_to_metric_families(generate_latest(registry).decode()))
+def text_of(view: View, *others: Collector) -> bytes:
+    return exposition(families(view), generate_latest, *others)
 
 
-def openmetrics_values(registry: CollectorRegistry) -> Values:
+def text_values(view: View, *others: Collector) -> Values:
+    return values(text_string_to_metric_families(text_of(view, *others).decode()))
+
+
+def openmetrics_values(view: View, *others: Collector) -> Values:
     encode, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
-    parse = openmetrics_parser.text_string_to_metric_families
-    return values(parse(encode(registry).decode()))  # type: ignore[no-untyped-call]
+    text = exposition(families(view), encode, *others).decode()
+    return values(openmetrics_parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
 
 
-def test_the_exposition_is_the_golden_one(
-    exposition: CollectorRegistry, tmp_path: Path, golden: Callable[[str, str], None]
-) -> None:
-    text = generate_latest(exposition).decode().replace(str(tmp_path), "/var/log")
+def test_the_exposition_is_the_golden_one(view: View, tmp_path: Path, golden: Callable[[str, str], None]) -> None:
+    text = text_of(view).decode().replace(str(tmp_path), "/var/log")
     text = re.sub(r'python_version="[^"]+"', 'python_version="3"', text)
     text = re.sub(r"(?m)^(postgrey_exporter_state_size_bytes) .*", r"\1 4096.0", text)
 
     golden("metrics.prom", text)
 
 
-def test_promtool_has_nothing_to_say_about_the_metrics(exposition: CollectorRegistry) -> None:
+def test_promtool_has_nothing_to_say_about_the_metrics(view: View) -> None:
     promtool = require("promtool", "prometheus")
 
     checked = subprocess.run(
         [promtool, "check", "metrics"],
-        input=generate_latest(exposition),
+        input=text_of(view),
         capture_output=True,
         check=False,
         timeout=60,
@@ -117,48 +129,47 @@ def test_promtool_has_nothing_to_say_about_the_metrics(exposition: CollectorRegi
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
-def test_both_formats_are_well_formed_and_say_the_same(exposition: CollectorRegistry) -> None:
-    text = text_values(exposition)
+def test_both_formats_are_well_formed_and_say_the_same(view: View) -> None:
+    process = CollectorRegistry()
+    ProcessCollector(registry=process)
+    text = text_values(view)
 
-    assert text == openmetrics_values(exposition)
+    assert text == openmetrics_values(view)
     assert len(text) > 60
+    assert openmetrics_values(view, process).keys() > text.keys()
+    assert text_values(view, process).keys() > text.keys()
 
 
-def test_every_metric_begins_with_the_projects_name_and_has_a_help_text(exposition: CollectorRegistry) -> None:
-    families = list(exposition.collect())
+def test_every_metric_begins_with_the_projects_name_and_has_a_help_text(view: View) -> None:
+    shown = list(text_string_to_metric_families(text_of(view).decode()))
 
-    assert [family.name for family in families if not family.name.startswith("postgrey_")] == []
-    assert [family.name for family in families if not family.documentation.endswith(".")] == []
-    assert len({family.name for family in families}) == len(families)
+    assert [family.name for family in shown if not family.name.startswith("postgrey_")] == []
+    assert [family.name for family in shown if not family.documentation.endswith(".")] == []
+    assert len({family.name for family in shown}) == len(shown)
 
 
 def test_a_new_exporter_shows_all_decisions_at_zero(tmp_path: Path) -> None:
     files = Files(tmp_path)
     files.log.touch()
     with files.ingest() as ingest, closing(StateReader(files.state)) as reader:
-        service = Service(ingest, reader, WINDOW, lambda: NOW)
         ingest.advance(NOW)
-        shown = text_values(registry(service.view))
+        shown = text_values(view_of(ingest, reader))
 
     decisions = {labels: value for (name, labels), value in shown.items() if name == "postgrey_decisions_total"}
     assert decisions == {frozenset({("action", action), ("reason", reason)}): 0 for action, reason in DECISION_LABELS}
     lines_read = {labels for name, labels in shown if name == "postgrey_exporter_source_lines_total"}
     assert len(lines_read) == 4
-    assert ("process_cpu_seconds_total", frozenset()) in shown
     assert not any(name in {"postgrey_unreviewed_domain", "postgrey_greylisted_total"} for name, _ in shown)
 
 
-class AskedError(Exception):
-    pass
+class Fixed(Collector):
+    """Collects one metric."""
 
+    def __init__(self, family: Metric) -> None:
+        self.family = family
 
-def test_the_view_is_asked_for_by_a_scrape_and_not_before() -> None:
-    def view() -> View:
-        raise AskedError
-
-    made = registry(view)
-    with pytest.raises(AskedError):
-        generate_latest(made)
+    def collect(self) -> Iterable[Metric]:
+        return (self.family,)
 
 
 HOSTILE: Final = 'x"} 1\npostgrey_exporter_state_up 0\n\\'
@@ -170,11 +181,20 @@ def test_a_hostile_name_stays_inside_its_label(tmp_path: Path) -> None:
     files.append(message(NOW, 'mail"}.example.com', "192.0.2.1"), message(NOW, "mail.exa\\mple.com", "192.0.2.1"))
     with files.ingest() as ingest, closing(StateReader(files.state)) as reader:
         ingest.advance(NOW)
-        made = registry(Service(ingest, reader, WINDOW, lambda: NOW).view, process=False)
-        text = text_values(made)
-        assert text == openmetrics_values(made)
+        shown = view_of(ingest, reader)
+        text = text_values(shown)
+        assert text == openmetrics_values(shown)
 
     assert text["postgrey_exporter_source_up", frozenset({("source", str(files.log))})] == 1
     assert text["postgrey_exporter_state_up", frozenset()] == 1
     greylisted = {dict(labels)["domain"] for name, labels in text if name == "postgrey_greylisted_total"}
     assert greylisted == {"unknown"}
+
+
+def test_a_label_is_written_as_prometheus_clients_own_are() -> None:
+    family = GaugeMetricFamily("name", "Help.", labels=("domain",))
+    family.add_metric((HOSTILE,), 1)
+    registry = CollectorRegistry()
+    registry.register(Fixed(family))
+
+    assert f"name{{{label(HOSTILE)}}} 1.0\n" in generate_latest(registry).decode()

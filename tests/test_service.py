@@ -19,6 +19,7 @@ from parts.waiting import LIMIT
 from running import EXPORTER, NOW, WINDOW, Files, Scripted, Serve, environment, run, seconds
 
 from postgrey_exporter import service as service_module
+from postgrey_exporter import turns as turns_module
 from postgrey_exporter.database import StateError
 from postgrey_exporter.decision import GREYLIST, NEW
 from postgrey_exporter.service import Service
@@ -133,7 +134,7 @@ def test_a_scrape_during_the_first_reading_shows_what_is_committed(
 
 
 def test_a_scrape_waits_for_a_long_reading_only_so_long(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "SCRAPE_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(turns_module, "SCRAPE_PATIENCE_SECONDS", 0.05)
     source = Slow(decision(NOW))
     with serving(files, source) as service, running(service):
         wait_until(lambda: service.ready)
@@ -143,6 +144,39 @@ def test_a_scrape_waits_for_a_long_reading_only_so_long(files: Files, monkeypatc
         assert shown(service) == 1
         source.may_go_on.set()
         wait_until(lambda: shown(service) == 2)
+
+
+def test_a_scrape_does_not_wait_while_many_lines_are_counted(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postgrey_exporter.ingest.QUICK_BYTES", 1)
+    monkeypatch.setattr(turns_module, "SCRAPE_PATIENCE_SECONDS", LIMIT * 10)
+    source = Slow()
+    with serving(files, source) as service, running(service):
+        wait_until(lambda: service.ready)
+        source.blocks += [decision(NOW)] * 2
+        assert shown(service) == 0
+        assert source.reached.wait(LIMIT)
+        assert shown(service) == 0
+
+        source.may_go_on.set()
+        wait_until(lambda: shown(service) == 2)
+
+
+def test_after_a_turn_that_took_long_a_scrape_is_less_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns_module, "SCRAPE_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(turns_module, "BUSY_PATIENCE_SECONDS", LIMIT)
+    turns = turns_module.Turns()
+    turns.takes_long()
+    turns.end(turns.begin(), following=False)
+    turns.ask()  # the first reading says nothing about the next one
+    turns.takes_long()
+    turns.end(turns.begin(), following=True)
+    asking = threading.Thread(target=turns.ask)
+    asking.start()
+    wait_until(lambda: turns.begin() == 2)
+    assert asking.is_alive()
+    turns.end(2, following=True)
+    asking.join(LIMIT)
+    assert not asking.is_alive()
 
 
 def test_scrapes_at_the_same_time_agree(files: Files) -> None:
@@ -375,10 +409,10 @@ def test_a_full_disk_is_said_in_one_line_and_nothing_is_lost(files: Files) -> No
         _, hard = resource.prlimit(serve.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
         files.append(*[decision(time.time(), f"m{number}.example.com") for number in range(2000)])
 
-        assert serve.value("postgrey_exporter_state_up") == 0
+        wait_until(lambda: serve.value("postgrey_exporter_state_up") == 0)
         assert serve.value(GREYLISTED) == 1
         resource.prlimit(serve.pid, resource.RLIMIT_FSIZE, (hard, hard))
-        assert serve.value(GREYLISTED) == 2001
+        wait_until(lambda: serve.value(GREYLISTED) == 2001)
         assert serve.value("postgrey_exporter_state_up") == 1
         words = serve.words()
 

@@ -14,7 +14,9 @@ from prometheus_client import generate_latest
 from postgrey_exporter.cli import options
 from postgrey_exporter.cli.composition import ReadingSettings, reading
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.metrics import registry
+from postgrey_exporter.evidence_cache import judged_at
+from postgrey_exporter.exposition import exposition
+from postgrey_exporter.metrics import families
 from postgrey_exporter.service import make_view
 
 
@@ -31,8 +33,8 @@ def command(output: Path | None, **reading_options: Any) -> None:
         ingest.advance(now)
         failed = [status.error for status in ingest.statuses.values() if status.error]
         snapshot = reader.snapshot()
-        view = make_view(ingest, snapshot, reader.evidence(snapshot.unreviewed, now), state_up=True)
-        text = generate_latest(registry(lambda: view, process=False))
+        view = make_view(ingest, snapshot, reader.evidence(snapshot.unreviewed, judged_at(now)), state_up=True)
+        text = exposition(families(view), generate_latest)
     if output is None:
         if not failed:
             click.echo(text, nl=False)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, PackageLoader
-from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from postgrey_exporter import __version__
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.metrics import registry
+from postgrey_exporter.web.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
-
-    from prometheus_client import CollectorRegistry
 
     from postgrey_exporter.service import Service
 
@@ -40,12 +36,12 @@ class Application:
         self._service = service
         self._telemetry_path = telemetry_path
         self._threshold = threshold
-        self._registry: CollectorRegistry = registry(service.view)
+        self._metrics = Prepared(service)
         templates = Environment(loader=PackageLoader("postgrey_exporter.web"), autoescape=True)
         self._page = templates.get_template("index.html")
         self._routes: dict[str, Callable[[WSGIEnvironment], Answer]] = {
             "/": self._index,
-            telemetry_path: self._metrics,
+            telemetry_path: self._metrics.answer,
             "/-/healthy": lambda _: (HTTPStatus.OK, {"Content-Type": _PLAIN}, b"postgrey-exporter is healthy.\n"),
             "/-/ready": self._ready,
         }
@@ -69,15 +65,6 @@ class Application:
             status, headers, body = _text(HTTPStatus.METHOD_NOT_ALLOWED, "GET or HEAD only")
             return status, headers | {"Allow": ", ".join(_METHODS)}, body
         return route(environ)
-
-    def _metrics(self, environ: WSGIEnvironment) -> Answer:
-        encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
-        body: bytes = encode(self._registry)
-        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if gzip_accepted(environ.get("HTTP_ACCEPT_ENCODING", "")):
-            body = gzip.compress(body, compresslevel=1)
-            headers["Content-Encoding"] = "gzip"
-        return HTTPStatus.OK, headers, body
 
     def _ready(self, _: WSGIEnvironment) -> Answer:
         if self._service.ready:

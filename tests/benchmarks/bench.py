@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import journal, measure
+from benchmarks import journal, measure, serving
 from benchmarks.judging import clients, write_list
 
 if TYPE_CHECKING:
@@ -235,6 +235,12 @@ def collect_journal(bench: Bench) -> Iterator[Row]:
     yield Row(job, spent, memory=f"{figures.peak_mb:.0f} MB", goal="4 s CPU; 80 MB")
 
 
+def serve(bench: Bench) -> Iterator[Row]:
+    """Scrape a `serve` every second that follows a log, fills its window, judges anew, or rests."""
+    for name, (measured, goal) in serving.scenarios(serving.Bench(bench.folder / "serving", bench.scale, 60)).items():
+        yield Row(f"serve, {name}", measured(), goal=goal)
+
+
 JOBS: Final[dict[str, Callable[[Bench], Iterator[Row]]]] = {
     "collect-mixed": collect_mixed,
     "collect-postgrey": collect_postgrey,
@@ -245,6 +251,7 @@ JOBS: Final[dict[str, Callable[[Bench], Iterator[Row]]]] = {
     "judging": judging,
     "journal": collect_journal,
     "collect-linear": collect_linear,
+    "serve": serve,
 }
 
 
