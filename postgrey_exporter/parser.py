@@ -65,11 +65,20 @@ class Parsed:
 class Parser:
     """Parses blocks of whole lines; keeps nothing between them but caches."""
 
-    def __init__(self, tag: str = DEFAULT_TAG, zone: tzinfo | None = None, secret: bytes | None = None) -> None:
+    def __init__(
+        self,
+        tag: str = DEFAULT_TAG,
+        zone: tzinfo | None = None,
+        secret: bytes | None = None,
+        *,
+        counts_foreign: bool = True,
+    ) -> None:
         """Take the syslog tag that postgrey logs under, and the zone of stamps without one (None: the system's).
 
         ``secret`` is what senders and recipients are hashed with; without one the hashes hold for this parser only.
+        Who does not ask for the lines of other programs is spared the time to count them.
         """
+        self._counts_foreign = counts_foreign
         self._keyed = KeyedHash(secrets.token_bytes(KEY_SIZE) if secret is None else secret)
         self._tag_text = b" " + tag.encode()
         tag_pattern = re.escape(self._tag_text) + rb"(?:\[[0-9]+\])?: (?:\[ID [0-9]+ [a-z0-9]+\.[a-z]+\] )?"
@@ -91,8 +100,9 @@ class Parser:
         candidates = self._candidates(lines)
         unusual = self._usual.read(candidates, seen_at, parsed.decisions)
         ours = len(candidates) - sum(not self._read_line(line, seen_at, parsed) for line in unusual)
-        total = lines.count(b"\n") + (bool(lines) and not lines.endswith(b"\n"))
-        parsed.foreign = total - ours
+        if self._counts_foreign:
+            total = lines.count(b"\n") + (bool(lines) and not lines.endswith(b"\n"))
+            parsed.foreign = total - ours
         return parsed
 
     def _candidates(self, lines: bytes) -> list[bytes]:

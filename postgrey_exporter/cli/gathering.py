@@ -95,7 +95,7 @@ def gather(settings: GatheringSettings) -> Gathered:
 def _from_logs(settings: GatheringSettings, period: Period, lists: ListFiles, now: float) -> Gathered:
     files = [log for log in settings.logs if log != STANDARD_INPUT]
     progress = Progress(_size(files) if len(files) == len(settings.logs) else None)
-    reader = LogReader(Parser(settings.syslog_tag, settings.timezone), period, progress)
+    reader = LogReader(Parser(settings.syslog_tag, settings.timezone, counts_foreign=False), period, progress)
     try:
         reader.read_files(files)
         if len(files) < len(settings.logs):
@@ -111,7 +111,7 @@ def _from_detected(settings: GatheringSettings, period: Period, lists: ListFiles
     if period.since is None:
         period = Period(settings.window.first_hour(now) * HOUR, period.until)
     progress = Progress(None)
-    reader = LogReader(Parser(settings.syslog_tag, settings.timezone), period, progress)
+    reader = LogReader(Parser(settings.syslog_tag, settings.timezone, counts_foreign=False), period, progress)
     try:
         reader.read_source(detecting_source(settings.syslog_tag, settings.timezone, settings.window, {}), now)
     finally:
