@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from postgrey_exporter import logs
+from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.ingest import Ingest
-from postgrey_exporter.lists import ListFiles
 from postgrey_exporter.parser import Parser
-from postgrey_exporter.settings import default_state, list_paths
+from postgrey_exporter.settings import default_state
 from postgrey_exporter.snapshot import StateReader
 from postgrey_exporter.sources.detecting import DetectingSource
 from postgrey_exporter.sources.discover import Detector
@@ -99,12 +99,6 @@ def detecting_source(tag: str, zone: tzinfo | None, window: Window, followed: Fo
         return FileSource(found.path, window.seconds)
 
     return DetectingSource(Detector(tag, zone), open_source, followed, zone)
-
-
-def open_lists(whitelist_files: Sequence[Path], ignore_files: Sequence[Path]) -> ListFiles:
-    """Return the lists that were named, or those of the system."""
-    paths = list_paths(whitelist_files, ignore_files)
-    return ListFiles(paths.whitelist, paths.ignore, optional=paths.optional)
 
 
 def distinct(paths: Sequence[Path]) -> list[Path]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from postgrey_exporter.cli import options
-from postgrey_exporter.cli.composition import open_lists
+from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.doctor import Check, Examination, Machine, Process, Verdict
 from postgrey_exporter.doctor.examination import is_exporter
 from postgrey_exporter.settings import default_state

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from postgrey_exporter.cli.composition import open_lists
+from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.cli.progress import Progress
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.oneoff import LogReader, Period, Reading
