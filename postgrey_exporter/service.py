@@ -39,7 +39,7 @@ MOST_WARNINGS_LOGGED: Final = 20
 _QUICK_SECONDS: Final = 0.01
 """How long evidence is worked out while scrapes wait for it …"""
 _EVIDENCE_SECONDS: Final = 0.5
-"""… and at all before the log is looked at again."""
+"""… and after they were answered, before the log is looked at again."""
 _BUSY_EVIDENCE_SECONDS: Final = 0.05
 """The same while the log grows quickly. Then nearly every domain changes every second, and each is worked out every
 ten seconds or so."""
@@ -84,11 +84,17 @@ class Service:
         self._publish()
         while not self._stopping:
             before, asked = asked, self._turns.begin()
-            following = self.ready
-            self._advance(asked=asked > before)
+            was_ready = self.ready
+            is_read = self._advance(asked=asked > before)
             if asked > before or self._has_news or self._state_errors:
                 self._publish()
-            self._turns.end(asked, following=following)
+            self._turns.end(asked, following=was_ready)
+            if is_read and not was_ready:
+                self._say_what_was_found()
+                self._caught_up.set()
+            most = _BUSY_EVIDENCE_SECONDS if self._is_busy else _EVIDENCE_SECONDS
+            if self._work_out_evidence(most, until_asked=True):
+                self._publish()
             self._turns.rest(POLL_SECONDS)
 
     def stop(self) -> None:
@@ -133,23 +139,21 @@ class Service:
         if not self.ready:
             self._publish()
 
-    def _advance(self, *, asked: bool) -> None:
-        now = self._clock()
+    def _advance(self, *, asked: bool) -> bool:
+        """Read on, and tell whether all sources have been read to their ends."""
         self._is_busy = False
         try:
-            self._ingest.advance(now, self, asked=asked)
-            with self._using_reader:
-                self._has_news |= self._evidence.refresh(self._reader, now, self._is_enough_after(self._clock()))
+            self._ingest.advance(self._clock(), self, asked=asked)
         except StoppedError:
-            return
+            return False
         except StateError as error:
             self._note_state("written", error)
-            return
+            return False
         self._note_state("written", None)
         self._say_what_changed()
-        if not self._caught_up.is_set():
-            self._say_what_was_found()
-            self._caught_up.set()
+        # Before the first answers everything is worked out, whatever it takes.
+        self._has_news |= self._work_out_evidence(_QUICK_SECONDS if self.ready else float("inf"), until_asked=False)
+        return not self._stopping
 
     def _publish(self) -> None:
         """Have the next answers show what the state holds now."""
@@ -167,18 +171,22 @@ class Service:
         evidence = self._evidence.of(snapshot.unreviewed)
         return make_view(self._ingest, snapshot, evidence, state_up=not self._state_errors)
 
-    def _is_enough_after(self, begun: float) -> Callable[[], bool]:
-        """Return what tells whether it is time to look at the log again; not before all was worked out once."""
-        most = _BUSY_EVIDENCE_SECONDS if self._is_busy else _EVIDENCE_SECONDS
+    def _work_out_evidence(self, seconds: float, *, until_asked: bool) -> bool:
+        """Bring evidence up to date for some seconds, or until a scrape asks; tell whether any changed."""
+        now = self._clock()
 
         def is_enough() -> bool:
             self.pause()
-            seconds = self._clock() - begun
-            if seconds > _QUICK_SECONDS:
-                self._turns.takes_long()
-            return self.ready and seconds > most
+            return self._clock() - now > seconds or (until_asked and self._turns.is_asked)
 
-        return is_enough
+        try:
+            with self._using_reader:
+                return self._evidence.refresh(self._reader, now, is_enough)
+        except StoppedError:
+            return False
+        except StateError as error:
+            self._note_state("read", error)
+            return False
 
     def _note_state(self, doing: str, error: StateError | None) -> None:
         """Log an error of the state once when it begins, and once when it is over."""

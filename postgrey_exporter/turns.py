@@ -50,6 +50,12 @@ class Turns:
         with self._changed:
             return self._asked
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody waits for a turn."""
+        with self._changed:
+            return self._asked > self._answered
+
     def takes_long(self) -> None:
         """Let go those who wait, and until the end of the turn those who come."""
         with self._changed:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from postgrey_exporter.metrics import View
     from postgrey_exporter.sources import Batch
 
 GREYLISTED: Final = 'postgrey_decisions_total{action="greylist",reason="new"}'
@@ -98,6 +99,20 @@ def test_it_is_ready_when_all_sources_have_been_read_once(files: Files) -> None:
         with running(service):
             wait_until(lambda: service.ready)
             assert shown(service) == 2
+
+
+def test_it_is_ready_when_the_answer_that_shows_all_is_prepared(files: Files) -> None:
+    """A scrape that finds it ready must not get the answer of before."""
+    with serving(files, Scripted("log", [decision(NOW)])) as service:
+        prepared = []
+
+        def prepare(view: View) -> None:
+            prepared.append((service.ready, view.snapshot.decisions.get((GREYLIST, NEW), 0)))
+
+        service.prepare = prepare
+        with running(service):
+            wait_until(lambda: service.ready)
+        assert (False, 1) in prepared
 
 
 class Slow(Scripted):
