@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from postgrey_exporter.metrics import View
     from postgrey_exporter.sources import Batch
 
 GREYLISTED: Final = 'postgrey_decisions_total{action="greylist",reason="new"}'
@@ -101,18 +100,14 @@ def test_it_is_ready_when_all_sources_have_been_read_once(files: Files) -> None:
             assert shown(service) == 2
 
 
-def test_it_is_ready_when_the_answer_that_shows_all_is_prepared(files: Files) -> None:
-    """A scrape that finds it ready must not get the answer of before."""
-    with serving(files, Scripted("log", [decision(NOW)])) as service:
-        prepared = []
-
-        def prepare(view: View) -> None:
-            prepared.append((service.ready, view.snapshot.decisions.get((GREYLIST, NEW), 0)))
-
-        service.prepare = prepare
-        with running(service):
-            wait_until(lambda: service.ready)
-        assert (False, 1) in prepared
+def test_evidence_that_takes_long_does_not_send_a_scrape_away(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "_QUICK_SECONDS", -1)
+    files.append(decision(NOW - 60))
+    with serving(files) as service, running(service):
+        wait_until(lambda: service.ready)
+        for count in range(1, 20):
+            assert shown(service) == count
+            files.append(decision(NOW - 30))
 
 
 class Slow(Scripted):
