@@ -23,12 +23,17 @@ DELAY_BOUNDS: Final = (60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.
 """Upper bounds of the delay histogram's buckets, in seconds; the last bucket has none."""
 MOST_MESSAGES: Final = 2_000_000
 """Messages kept; beyond it the oldest are given up."""
+_ROOM_SHARE: Final = 50
+"""What part of them goes with the surplus."""
 
 _COLUMNS: Final = "first, last, network, moved, accepted, reported, line"
 
 
-def merge_messages(db: sqlite3.Connection, tally: Tally, first_moment: float) -> None:
-    """Replay a tally's attempts. What ended before ``first_moment``, the window's begin, is not kept."""
+def merge_messages(db: sqlite3.Connection, tally: Tally, first_moment: float) -> int:
+    """Replay a tally's attempts; return how many messages were written.
+
+    What ended before ``first_moment``, the window's begin, is not kept.
+    """
     numbers = numbers_of_domains(db, {domain for domain, _ in tally.messages})
     # Nothing is kept of a domain that was never greylisted.
     attempts_of = {
@@ -55,20 +60,30 @@ def merge_messages(db: sqlite3.Connection, tally: Tally, first_moment: float) ->
         "ON CONFLICT DO UPDATE SET total = total + excluded.total, seconds = seconds + excluded.seconds",
         [(bound, total, seconds[bound]) for bound, total in deliveries.items()],
     )
+    return len(rows)
 
 
-def prune_messages(db: sqlite3.Connection, first_moment: float) -> int:
-    """Drop what left the window, and the oldest where there are too many; return how many those were."""
+def prune_messages(db: sqlite3.Connection, first_moment: float) -> None:
+    """Drop what left the window."""
     db.execute("DELETE FROM message WHERE last < ?", (first_moment,))
+
+
+def give_up_oldest(db: sqlite3.Connection) -> tuple[int, int]:
+    """Drop the oldest messages where there are too many; return how many those were, and how many more have room.
+
+    That is a pass over all messages, so a little room is made with it.
+    """
     (count,) = db.execute("SELECT count(*) FROM message").fetchone()
-    surplus: int = max(0, count - MOST_MESSAGES)
-    if surplus:
-        db.execute(
-            "DELETE FROM message WHERE (domain, key, first) IN "
-            "(SELECT domain, key, first FROM message ORDER BY last LIMIT ?)",
-            (surplus,),
-        )
-    return surplus
+    if count <= MOST_MESSAGES:
+        return 0, MOST_MESSAGES - count
+    room = MOST_MESSAGES // _ROOM_SHARE
+    surplus: int = count - MOST_MESSAGES + room
+    db.execute(
+        "DELETE FROM message WHERE (domain, key, first) IN "
+        "(SELECT domain, key, first FROM message ORDER BY last LIMIT ?)",
+        (surplus,),
+    )
+    return surplus, room
 
 
 def messages_by_domain(db: sqlite3.Connection, since: float, until: float) -> Iterator[tuple[int, Message]]:

@@ -18,7 +18,7 @@ from postgrey_exporter.database import SCRATCH, lock, open_scratch, open_writabl
 from postgrey_exporter.decision import NEW, Client
 from postgrey_exporter.domain_store import DomainChange, keep_to_limit, merge_domains
 from postgrey_exporter.hashing import KEY_SIZE, KeyedHash
-from postgrey_exporter.message_store import merge_messages, prune_messages
+from postgrey_exporter.message_store import give_up_oldest, merge_messages, prune_messages
 from postgrey_exporter.places import place_of
 from postgrey_exporter.snapshot import StateReader
 from postgrey_exporter.window import HOUR
@@ -68,6 +68,8 @@ class Store:
         with self._transaction() as db:
             keep_to_limit(db, max_domains)
         self._keyed = KeyedHash(self.secret())
+        self._message_room = 0
+        """How many messages may be written before they are counted again."""
 
     def close(self) -> None:
         """Close the state; everything that was merged is on disk."""
@@ -133,7 +135,8 @@ class Store:
                 [(*key, count) for key, count in sorted(tally.decisions.items()) if key[0] >= first_hour],
             )
             self._merge_greylisted(tally, verdict, first_hour)
-            merge_messages(db, tally, first_hour * HOUR)
+            room = self._keep_messages_bounded(merge_messages(db, tally, first_hour * HOUR))
+        self._message_room = room
 
     def secret(self) -> bytes:
         """Return what is hashed with; made at the first start, kept with the state."""
@@ -191,8 +194,7 @@ class Store:
                 (first_hour,),
             )
             db.execute("DELETE FROM domain WHERE last_hour < ? AND NOT labelled", (first_hour,))
-            given_up = prune_messages(db, first_hour * HOUR)
-            self._set_meta("given_up", (self._meta("given_up") or 0) + given_up)
+            prune_messages(db, first_hour * HOUR)
             self._set_meta("first_hour", first_hour)
 
     def judge(self, verdict: Callable[[Client], int], lists: str) -> None:
@@ -261,6 +263,19 @@ class Store:
         """Return the number of a client's row: a keyed hash, so that nothing has to be looked up for it."""
         name, address = client
         return self._keyed.number(f"{name} {address}".encode())
+
+    def _keep_messages_bounded(self, written: int) -> int:
+        """Return how many more messages may be written, after the oldest were given up where there were too many.
+
+        A scratch file keeps all: it goes with the report.
+        """
+        room = self._message_room - written
+        if room >= 0 or self._lock is None:
+            return room
+        given_up, room = give_up_oldest(self._db)
+        if given_up:
+            self._set_meta("given_up", (self._meta("given_up") or 0) + given_up)
+        return room
 
     @staticmethod
     def _judge_all(db: sqlite3.Connection, verdict: Callable[[Client], int]) -> None:

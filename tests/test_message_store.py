@@ -92,9 +92,12 @@ def test_beyond_the_most_messages_the_oldest_are_given_up_and_counted(
     monkeypatch.setattr(message_store, "MOST_MESSAGES", 2)
     state = tmp_path / "state.sqlite3"
     merge(state, *(greylisted(NOW - 10 * HOUR + number, key=number) for number in range(5)))
-    merge(state, now=NOW + HOUR)
     found, _, snapshot = known(state)
     assert (found.messages, snapshot.given_up) == (2, 3)
+    merge(state, *(greylisted(NOW - 9 * HOUR + number, key=number) for number in (5, 6, 7)))
+    merge(state, passed(NOW, key=7), passed(NOW, key=3))
+    found, _, snapshot = known(state)
+    assert (found.messages, found.delivered, snapshot.given_up) == (2, 1, 6)
 
 
 def test_a_pass_of_a_domain_that_was_never_greylisted_leaves_no_trace(tmp_path: Path) -> None:

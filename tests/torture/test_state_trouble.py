@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import running
 from parts import require
+from parts.waiting import wait_until
 from running import Files, Serve
 
 from postgrey_exporter.ingest import Ingest
@@ -82,15 +83,15 @@ def test_serve_while_the_disk_is_full(small_disk: Path, files: Files, writer: Wr
         before = decisions(serve.ask("/metrics").text)
         fill(small_disk / "ballast", 0)
         writer.write(3000)
+        wait_until(lambda: up(serve.ask("/metrics").text) == 0)
         for _ in range(3):
             answer = serve.ask("/metrics")
             assert answer.status == 200
             assert up(answer.text) == 0
             assert decisions(answer.text) == before
         (small_disk / "ballast").unlink()
-        answer = serve.ask("/metrics")
-        assert up(answer.text) == 1
-        assert counts_are_right(files, writer, answer.text)
+        wait_until(lambda: up(serve.ask("/metrics").text) == 1)
+        assert counts_are_right(files, writer, serve.ask("/metrics").text)
         assert serve.words().count("the disk is full") == 1
 
 
@@ -109,12 +110,10 @@ def test_serve_while_another_process_has_locked_the_state(files: Files, writer: 
         before = decisions(serve.ask("/metrics").text)
         with locked(files.state):
             writer.write(50)
-            answer = serve.ask("/metrics")
-            assert decisions(answer.text) == before
-            assert up(serve.ask("/metrics").text) == 0
-        answer = serve.ask("/metrics")
-        assert up(answer.text) == 1
-        assert counts_are_right(files, writer, answer.text)
+            wait_until(lambda: up(serve.ask("/metrics").text) == 0)
+            assert decisions(serve.ask("/metrics").text) == before
+        wait_until(lambda: up(serve.ask("/metrics").text) == 1)
+        assert counts_are_right(files, writer, serve.ask("/metrics").text)
         assert serve.words().count("is locked by another program") == 1
 
 
