@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from postgrey_exporter.store import IGNORED, UNCOVERED, WHITELISTED, Store
+from postgrey_exporter.client_store import IGNORED, UNCOVERED, WHITELISTED
 from postgrey_exporter.tally import Tally
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from postgrey_exporter.lists import ListFiles
     from postgrey_exporter.parser import Parser
     from postgrey_exporter.sources import Source, SourceStatus
+    from postgrey_exporter.store import Store
 
 COMMIT_CELLS: Final = 10_000
 """Counts kept in memory before they are committed: bounds memory, whatever the log holds."""

@@ -56,7 +56,8 @@ class Ledger:
 
     def _move(self) -> None:
         # Imported late: most logs are small, and a report should not wait for what it does not need.
-        from postgrey_exporter.store import UNCOVERED, Store  # noqa: PLC0415
+        from postgrey_exporter.client_store import UNCOVERED  # noqa: PLC0415
+        from postgrey_exporter.store import Store  # noqa: PLC0415
         from postgrey_exporter.window import Window  # noqa: PLC0415
 
         if self._scratch is None:

@@ -9,45 +9,28 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections import defaultdict
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from postgrey_exporter.client_store import judge_all, merge_greylisted, prune_greylisted
 from postgrey_exporter.database import SCRATCH, lock, open_scratch, open_writable, translated
-from postgrey_exporter.decision import NEW, Client
-from postgrey_exporter.domain_store import DomainChange, keep_to_limit, merge_domains
+from postgrey_exporter.domain_store import keep_to_limit
 from postgrey_exporter.hashing import KEY_SIZE, KeyedHash
 from postgrey_exporter.message_store import give_up_oldest, merge_messages, prune_messages
-from postgrey_exporter.places import place_of
 from postgrey_exporter.snapshot import StateReader
 from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from postgrey_exporter.decision import Client
     from postgrey_exporter.tally import Tally
     from postgrey_exporter.window import Window
 
-UNCOVERED: Final = 0
-WHITELISTED: Final = 1
-IGNORED: Final = 2
-
-
 LOOK_SECONDS: Final = 300.0
 """How far behind the present `Store.note_look` may be."""
-
-
-@dataclass(slots=True)
-class _ClientChange:
-    """What a tally adds to one client."""
-
-    number: int
-    verdict: int
-    last_hour: int = 0
-    """0 where nothing of it lies inside the window."""
 
 
 class Store:
@@ -134,7 +117,7 @@ class Store:
                 "ON CONFLICT DO UPDATE SET total = total + excluded.total",
                 [(*key, count) for key, count in sorted(tally.decisions.items()) if key[0] >= first_hour],
             )
-            self._merge_greylisted(tally, verdict, first_hour)
+            merge_greylisted(db, tally, verdict, self._keyed, first_hour, self.max_domains)
             room = self._keep_messages_bounded(merge_messages(db, tally, first_hour * HOUR))
         self._message_room = room
 
@@ -174,20 +157,7 @@ class Store:
         if first_hour == self._meta("first_hour"):
             return
         with self._transaction() as db:
-            expired = "SELECT client FROM attempt WHERE hour < ?"
-            db.execute(
-                """
-                UPDATE domain SET unreviewed = unreviewed - gone.total
-                FROM (
-                    SELECT client.domain AS domain, sum(attempt.new + attempt.early_retry) AS total
-                    FROM attempt JOIN client ON client.id = attempt.client
-                    WHERE hour < ? AND verdict = 0 GROUP BY client.domain
-                ) AS gone WHERE domain.id = gone.domain
-                """,
-                (first_hour,),
-            )
-            db.execute(f"DELETE FROM client WHERE last_hour < ? AND id IN ({expired})", (first_hour, first_hour))  # noqa: S608
-            db.execute("DELETE FROM attempt WHERE hour < ?", (first_hour,))
+            prune_greylisted(db, first_hour)
             db.execute("DELETE FROM decision_hour WHERE hour < ?", (first_hour,))
             db.execute(
                 "DELETE FROM message WHERE domain IN (SELECT id FROM domain WHERE last_hour < ? AND NOT labelled)",
@@ -202,7 +172,7 @@ class Store:
         if self._meta("lists") == lists:
             return
         with self._transaction() as db:
-            self._judge_all(db, verdict)
+            judge_all(db, verdict)
             self._set_meta("lists", lists)
 
     @contextmanager
@@ -217,53 +187,6 @@ class Store:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _merge_greylisted(self, tally: Tally, verdict: Callable[[Client], int], first_hour: int) -> None:
-        changes: defaultdict[str, DomainChange] = defaultdict(DomainChange)
-        clients: dict[Client, _ClientChange] = {}
-        attempts: list[tuple[int, int, int, int]] = []
-        for (client, hour, reason), count in tally.greylisted.items():
-            change = changes[place_of(client).domain]
-            known = clients.get(client)
-            if known is None:
-                known = clients[client] = _ClientChange(self._number(client), verdict(client))
-                if known.verdict == WHITELISTED:
-                    change.ineffective += tally.since_lists_changed[client]
-            new, early_retry = (count, 0) if reason is NEW else (0, count)
-            change.new += new
-            change.early_retry += early_retry
-            change.last_hour = max(change.last_hour, hour)
-            if hour >= first_hour:
-                known.last_hour = max(known.last_hour, hour)
-                attempts.append((hour, known.number, new, early_retry))
-                if known.verdict == UNCOVERED:
-                    change.unreviewed += count
-        domains = merge_domains(self._db, changes, self.max_domains, first_hour)
-        self._add_clients(clients, domains)
-        self._db.executemany(
-            "INSERT INTO attempt VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
-            "SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry",
-            sorted(attempts),
-        )
-
-    def _add_clients(self, clients: Mapping[Client, _ClientChange], domains: Mapping[str, int]) -> None:
-        """Add the clients that have an attempt inside the window. What is sorted lies together in the file too."""
-        rows = []
-        for client, change in clients.items():
-            if change.last_hour:
-                place = place_of(client)
-                row = (change.number, *client, domains[place.domain], place.network, change.verdict, change.last_hour)
-                rows.append(row)
-        self._db.executemany(
-            "INSERT INTO client VALUES (?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET last_hour = max(last_hour, excluded.last_hour)",
-            sorted(rows),
-        )
-
-    def _number(self, client: Client) -> int:
-        """Return the number of a client's row: a keyed hash, so that nothing has to be looked up for it."""
-        name, address = client
-        return self._keyed.number(f"{name} {address}".encode())
-
     def _keep_messages_bounded(self, written: int) -> int:
         """Return how many more messages may be written, after the oldest were given up where there were too many.
 
@@ -276,36 +199,6 @@ class Store:
         if given_up:
             self._set_meta("given_up", (self._meta("given_up") or 0) + given_up)
         return room
-
-    @staticmethod
-    def _judge_all(db: sqlite3.Connection, verdict: Callable[[Client], int]) -> None:
-        changed = [
-            (judged, number, before)
-            for number, name, address, before in db.execute("SELECT id, name, address, verdict FROM client")
-            if (judged := verdict(Client(name, address))) != before
-        ]
-        db.executemany("UPDATE client SET verdict = ? WHERE id = ?", (row[:2] for row in changed))
-        turned = [
-            (number, 1 if judged == UNCOVERED else -1)
-            for judged, number, before in changed
-            if UNCOVERED in {judged, before}
-        ]
-        if not turned:
-            return
-        # Attempts are not found by their client: one pass over all of them, and little to do where none turned.
-        db.execute("CREATE TEMP TABLE turned (client INTEGER PRIMARY KEY, sign INTEGER)")
-        db.executemany("INSERT INTO turned VALUES (?, ?)", turned)
-        db.execute(
-            """
-            UPDATE domain SET unreviewed = unreviewed + difference.total
-            FROM (
-                SELECT client.domain AS domain, sum(turned.sign * (attempt.new + attempt.early_retry)) AS total
-                FROM attempt CROSS JOIN turned ON turned.client = attempt.client
-                CROSS JOIN client ON client.id = attempt.client GROUP BY client.domain
-            ) AS difference WHERE domain.id = difference.domain
-            """
-        )
-        db.execute("DROP TABLE turned")
 
     def _meta(self, key: str) -> Any:
         with translated(self.path):

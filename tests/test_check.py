@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import article
 import pytest
 
+from postgrey_exporter.client_store import UNCOVERED
 from postgrey_exporter.parser import Parser
-from postgrey_exporter.store import LOOK_SECONDS, UNCOVERED, Store
+from postgrey_exporter.store import LOOK_SECONDS, Store
 from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import Window
 

@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postgrey_exporter import message_store
+from postgrey_exporter.client_store import UNCOVERED, WHITELISTED
 from postgrey_exporter.decision import GREYLIST, NEW, PASS, TRIPLET_FOUND, Client, Decision
 from postgrey_exporter.messages import Evidence, evidence
 from postgrey_exporter.parser import Parsed
 from postgrey_exporter.snapshot import Snapshot, StateReader
-from postgrey_exporter.store import UNCOVERED, WHITELISTED, Store
+from postgrey_exporter.store import Store
 from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import HOUR, Window
 

@@ -318,8 +318,9 @@ def test_head_ends_the_report_in_silence(tmp_path: Path) -> None:
 def test_without_a_log_the_state_is_reported_also_while_its_writer_runs(report: Any, tmp_path: Path) -> None:
     from datetime import UTC, datetime  # noqa: PLC0415
 
+    from postgrey_exporter.client_store import UNCOVERED  # noqa: PLC0415
     from postgrey_exporter.parser import Parser  # noqa: PLC0415
-    from postgrey_exporter.store import UNCOVERED, Store  # noqa: PLC0415
+    from postgrey_exporter.store import Store  # noqa: PLC0415
     from postgrey_exporter.tally import Tally  # noqa: PLC0415
     from postgrey_exporter.window import Window  # noqa: PLC0415
 

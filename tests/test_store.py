@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from postgrey_exporter.client_store import IGNORED, UNCOVERED, WHITELISTED
 from postgrey_exporter.database import StateError, StateLockedError
 from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW, PASS, TRIPLET_FOUND, Client, Decision
 from postgrey_exporter.parser import Parsed
 from postgrey_exporter.snapshot import DomainCounter, StateReader
-from postgrey_exporter.store import IGNORED, UNCOVERED, WHITELISTED, Store
+from postgrey_exporter.store import Store
 from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import HOUR, Window
 

@@ -12,12 +12,13 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from postgrey_exporter.client_store import IGNORED, UNCOVERED, WHITELISTED
 from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW, Client, Decision
 from postgrey_exporter.domain_store import OTHER
 from postgrey_exporter.domains import UNKNOWN, registrable_domain
 from postgrey_exporter.parser import Parsed
 from postgrey_exporter.snapshot import StateReader
-from postgrey_exporter.store import IGNORED, UNCOVERED, WHITELISTED, Store
+from postgrey_exporter.store import Store
 from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import HOUR, Window
 

@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from postgrey_exporter.client_store import UNCOVERED, WHITELISTED
 from postgrey_exporter.decision import GREYLIST, NEW, Client, Decision
 from postgrey_exporter.lists import ListFiles
 from postgrey_exporter.parser import Parsed
-from postgrey_exporter.store import UNCOVERED, WHITELISTED, Store
+from postgrey_exporter.store import Store
 from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import Window
 

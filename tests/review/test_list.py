@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from running import run
 
+from postgrey_exporter.client_store import UNCOVERED
 from postgrey_exporter.parser import Parser
-from postgrey_exporter.store import UNCOVERED, Store
+from postgrey_exporter.store import Store
 from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import Window
 from review import scene
