@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import inf, nextafter
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 RETRY_WINDOW: Final = 2 * 86400.0
 """Seconds after its last attempt for which a message is open: postgrey's own ``--retry-window``."""
 
+_SAME_MOMENT: Final = 1e-3
+"""Seconds; stamps have microseconds at best, and more than a thousand messages of one key are not begun in one."""
 _BATV_TAG: Final = re.compile(rb"[0-9a-z]{10}")
 _BATV_PARTS: Final = 3
 _NUMBER: Final = re.compile(rb"\b[0-9]+\b")
@@ -76,7 +79,7 @@ def replay(before: Message | None, attempts: Iterable[Attempt]) -> list[Message]
         latest = messages[-1] if messages else None
         if latest is None or not latest.is_open(attempt.time):
             if not attempt.passed:
-                messages.append(_begun(attempt))
+                messages.append(_begun(attempt, latest))
         elif attempt.passed:
             last = max(attempt.time, latest.last)
             messages[-1] = Message(
@@ -89,8 +92,12 @@ def replay(before: Message | None, attempts: Iterable[Attempt]) -> list[Message]
     return messages
 
 
-def _begun(attempt: Attempt) -> Message:
-    return Message(attempt.time, attempt.time, attempt.network, False, None, None, attempt.line)
+def _begun(attempt: Attempt, before: Message | None) -> Message:
+    first = attempt.time
+    if before is not None and 0 <= before.first - first < _SAME_MOMENT:
+        # Messages of one key are told apart by their begin.
+        first = nextafter(before.first, inf)
+    return Message(first, max(first, attempt.time), attempt.network, False, None, None, attempt.line)
 
 
 def message_key(keyed: KeyedHash, sender: bytes, recipient: bytes) -> int:

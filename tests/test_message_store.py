@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postgrey_exporter import message_store
@@ -161,6 +161,7 @@ logs = st.lists(one, max_size=15).map(lambda decisions: sorted(decisions, key=la
 
 
 @settings(deadline=None, max_examples=40)
+@example(log=[greylisted(NOW), passed(NOW), greylisted(NOW), passed(NOW), greylisted(NOW)], one_cut=2, other_cut=4)
 @given(logs, st.integers(0, 15), st.integers(0, 15))
 def test_the_state_tells_the_same_as_a_report_over_the_same_log(
     tmp_path_factory: pytest.TempPathFactory, log: list[Decision], one_cut: int, other_cut: int

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +19,7 @@ from postgrey_exporter.web.app import Application
 from postgrey_exporter.web.server import ListenAddress, Servers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +45,7 @@ def command(
         sys.setswitchinterval(_SWITCH_SECONDS)
         service = Service(ingest, reader, settings.window, time.time)
         servers = Servers(listen_addresses, Application(service, telemetry_path, threshold))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: service.stop())
+        _stop_on_signals(service.stop)
         servers.start()
         for address in listen_addresses:
             _log.info("listening on http://%s/", address)
@@ -53,3 +54,21 @@ def command(
         finally:
             servers.stop()
         _log.info("stopped; everything that was read is committed")
+
+
+def _stop_on_signals(stop: Callable[[], None]) -> None:
+    """Have a function called as soon as SIGTERM or SIGINT comes.
+
+    A handler in Python would wait until the main thread, which may just have begun to sleep, wakes up by itself.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+
+    def wait() -> None:
+        os.read(heard, 1)
+        stop()
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
