@@ -54,10 +54,6 @@ class Message(NamedTuple):
         """Tell whether an attempt at a moment belongs to it."""
         return self.accepted is None and moment - self.last < RETRY_WINDOW
 
-    def is_lost(self, now: float) -> bool:
-        """Tell whether it was never accepted and will not be any more."""
-        return self.accepted is None and now - self.last >= RETRY_WINDOW
-
 
 class Attempt(NamedTuple):
     """One attempt to deliver a message: an event of its life."""

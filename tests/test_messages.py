@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from parts import Postgrey, require
 
 from postgrey_exporter.hashing import KeyedHash
-from postgrey_exporter.messages import RETRY_WINDOW, Attempt, Message, canonical_sender, message_key, replay
+from postgrey_exporter.messages import RETRY_WINDOW, Attempt, Message, canonical_sender, evidence, message_key, replay
 from postgrey_exporter.parser import Parser
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ def test_a_message_is_open_for_the_retry_window_after_its_last_attempt(pause: fl
 
 def test_a_message_is_lost_only_when_the_retry_window_is_over() -> None:
     (message,) = replay(None, [greylisted(0)])
-    assert not message.is_lost(RETRY_WINDOW - 1)
-    assert message.is_lost(RETRY_WINDOW)
+    assert evidence([message], RETRY_WINDOW - 1).lost == 0
+    assert evidence([message], RETRY_WINDOW).lost == 1
     (delivered,) = replay(message, [passed(10)])
-    assert not delivered.is_lost(10 * RETRY_WINDOW)
+    assert evidence([delivered], 10 * RETRY_WINDOW).lost == 0
 
 
 one_attempt = st.builds(

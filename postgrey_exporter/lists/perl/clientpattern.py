@@ -48,7 +48,7 @@ class ClientPattern:
     def __init__(self, perl: bytes) -> None:
         """Read what stands between the slashes of the list.
 
-        Raises `perltext.RefusedError` or `perltext.NotUnderstoodError`.
+        Raises `RefusedError` or `NotUnderstoodError`.
         """
         self._tree, self.plain_letters = read_perl(perl)
         self._is_lowered = is_case_blind(self._tree)
