@@ -1,16 +1,15 @@
 """The sender's registrable domain: the label by which clients are counted.
 
-tldextract's bundled public suffix list is used as it is, ICANN suffixes only: no network, no cache folder.
+What is registrable is told by the public suffix list that comes with tldextract, see `suffixes`.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from tldextract import TLDExtract
+from postgrey_exporter.suffixes import public_suffixes
 
 UNKNOWN: Final = "unknown"
 """The domain of clients without a usable name: no verified reverse name, an address, an impossible name."""
@@ -21,20 +20,6 @@ _HOST_LABEL: Final = re.compile(_LABEL)
 _HOST_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 
 
-@lru_cache(maxsize=1)
-def _extractor() -> TLDExtract:
-    # Imported late: it costs a tenth of a second, and most commands that fail, fail before they need it.
-    from tldextract import TLDExtract  # noqa: PLC0415
-
-    return TLDExtract(cache_dir=None, suffix_list_urls=(), fallback_to_snapshot=True)
-
-
-@lru_cache(maxsize=1)
-def _parents_of_suffixes() -> frozenset[str]:
-    """Return the names directly below which there is a public suffix."""
-    return frozenset(suffix.lstrip("!").partition(".")[2] for suffix in _extractor().tlds)
-
-
 def registrable_domain(client_name: str) -> str:
     """Return the registrable domain of a client name, lower case: ``a.b.co.uk`` → ``b.co.uk``.
 
@@ -43,26 +28,31 @@ def registrable_domain(client_name: str) -> str:
     """
     name = client_name.lower().rstrip(".")
     label, _, parent = name.partition(".")
-    shared = _domain_of_all_below(parent)
+    shared = domain_of_all_below(parent)
     if shared is not None and len(name) <= _MAX_NAME_LENGTH and _HOST_LABEL.fullmatch(label):
         return shared
     return _domain_of(name)
 
 
 @lru_cache(maxsize=8192)
-def _domain_of_all_below(parent: str) -> str | None:
-    """Return the registrable domain of every host directly below a name, where they have one in common.
+def domain_of_all_below(parent: str) -> str | None:
+    """Return the registrable domain of every host directly below a name in lower case, where they have one in common.
 
-    A pool and a provider's customers have many hosts below a few names; looking a host up costs twenty times more.
+    ``None`` is returned where it depends on the host, and where the name itself is below no registrable domain. A
+    pool and a provider's customers have many hosts below a few names.
     """
-    domain = _domain_of(parent)
-    if domain == UNKNOWN or parent in _parents_of_suffixes() or "xn--" in parent:
+    if not _is_host_name(parent):
         return None
-    return domain
+    domain, is_shared = public_suffixes().registrable(parent)
+    return domain if is_shared else None
 
 
 @lru_cache(maxsize=8192)
 def _domain_of(name: str) -> str:
-    if len(name) > _MAX_NAME_LENGTH or not _HOST_NAME.fullmatch(name):
+    if not _is_host_name(name):
         return UNKNOWN
-    return _extractor().extract_str(name).top_domain_under_public_suffix or UNKNOWN
+    return public_suffixes().registrable(name)[0] or UNKNOWN
+
+
+def _is_host_name(name: str) -> bool:
+    return len(name) <= _MAX_NAME_LENGTH and _HOST_NAME.fullmatch(name) is not None

@@ -84,16 +84,20 @@ def guard(event, arguments):
     if event == "open" and (set(str(arguments[1])) & set("wax+") or (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR)):
         sys.exit(f"{event} {arguments}")
 sys.addaudithook(guard)
+from postgrey_exporter import suffixes
 from postgrey_exporter.domains import registrable_domain
+if "without the file" in sys.argv:
+    suffixes.find_spec = lambda _: None
 print(registrable_domain("a.b.co.uk"))
 """
 
 
-def test_no_file_is_written_and_no_network_asked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["with the file", "without the file"])
+def test_no_file_is_written_and_no_network_asked(way: str, tmp_path: Path) -> None:
     folders = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
     done = subprocess.run(
-        [sys.executable, "-c", GUARDED],
+        [sys.executable, "-c", GUARDED, way],
         env=environment(**folders, PYTHONDONTWRITEBYTECODE="1"),
         cwd=tmp_path,
         capture_output=True,

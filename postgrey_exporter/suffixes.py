@@ -1,0 +1,121 @@
+"""The public suffix list that tldextract brings along, ICANN suffixes only: which part of a name somebody registered.
+
+No network, no cache folder. The answers are tldextract's; its list is read without it, because importing it loads an
+HTTP client, which takes longer than a report on a small log. Where the list isn't found, tldextract is asked for it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SNAPSHOT: Final = ".tld_set_snapshot"
+_BEGIN: Final = b"// ===BEGIN ICANN DOMAINS==="
+_END: Final = b"// ===END ICANN DOMAINS==="
+_RULE: Final = re.compile(r"\n([^/\s]\S*)")
+_ENCODED: Final = "xn--"
+
+
+class SuffixList:
+    """Rules of the public suffix list: ``co.uk``, ``*.ck``, ``!www.ck``."""
+
+    def __init__(self, rules: Iterable[str]) -> None:
+        """Take the rules as the list spells them, IDNs in Unicode."""
+        self._rules = frozenset(rules)
+        self._wildcards = frozenset(rule[2:] for rule in self._rules if rule.startswith("*."))
+        self._gaps = _gaps(self._rules)
+
+    def registrable(self, name: str) -> tuple[str, bool]:
+        """Return the registrable domain of a host name, and whether all names below have the same one.
+
+        The name is in lower case, IDNs in Punycode. The domain is empty where there is none: for a public suffix, and
+        for a name under no public suffix.
+        """
+        if _ENCODED not in name:
+            return self._registrable(name)
+        labels = name.split(".")
+        domain, settled = self._registrable(".".join(map(_in_unicode, labels)))
+        return (".".join(labels[-1 - domain.count(".") :]) if domain else ""), settled
+
+    def _registrable(self, name: str) -> tuple[str, bool]:
+        """Do it for a name that is spelled as the list does.
+
+        As tldextract does, a wildcard is not gone back to: the part that a label goes on to a rule with decides.
+        """
+        rules, gaps = self._rules, self._gaps
+        suffix = start = behind = len(name) + 1
+        settled = False
+        shorter = ""
+        while start:
+            before, start = start, name.rfind(".", 0, start - 1) + 1
+            longer = name[start:]
+            if longer in rules:
+                suffix = start
+            elif longer not in gaps:
+                if shorter in self._wildcards:
+                    suffix = before if f"!{longer}" in rules else start
+                settled = True
+                break
+            shorter = longer
+        if suffix in {0, behind}:
+            return "", False
+        return name[name.rfind(".", 0, suffix - 1) + 1 :], settled
+
+
+def _gaps(rules: frozenset[str]) -> frozenset[str]:
+    """Return the names that are no suffixes, with suffixes below them: ``kawasaki.jp`` with ``*.kawasaki.jp``."""
+    found: set[str] = set()
+    new = {rule.partition(".")[2] for rule in rules} - rules
+    while new:
+        found |= new
+        new = {name.partition(".")[2] for name in new} - rules - found
+    return frozenset(found)
+
+
+@lru_cache(maxsize=1024)
+def _in_unicode(label: str) -> str:
+    """Return a label with its Punycode decoded, or as it is where it is not the one right spelling of an IDN."""
+    if not label.startswith(_ENCODED):
+        return label
+    encoded = label.removeprefix(_ENCODED).encode()
+    try:
+        decoded = encoded.decode("punycode")
+        return label if decoded.isascii() or decoded.encode("punycode") != encoded else decoded
+    except UnicodeError:
+        return label
+
+
+@lru_cache(maxsize=1)
+def public_suffixes() -> SuffixList:
+    """Return the list that comes with the installed tldextract."""
+    return SuffixList(_bundled_rules() or _rules_by_tldextract())
+
+
+def _bundled_rules() -> list[str]:
+    """Return the rules in tldextract's file; none where it isn't there, or isn't what it should be."""
+    package = find_spec("tldextract")
+    if package is None or package.origin is None:
+        return []
+    try:
+        return icann_rules(Path(package.origin).with_name(_SNAPSHOT).read_bytes())
+    except (OSError, UnicodeError):
+        return []
+
+
+def icann_rules(text: bytes) -> list[str]:
+    """Return the rules in the ICANN section of a public suffix list; none where it has no such section."""
+    _, begin, rest = text.partition(_BEGIN)
+    section, end, _ = rest.partition(_END)
+    return _RULE.findall(section.decode()) if begin and end else []
+
+
+def _rules_by_tldextract() -> list[str]:
+    from tldextract import TLDExtract  # noqa: PLC0415 - it takes long
+
+    return TLDExtract(cache_dir=None, suffix_list_urls=(), fallback_to_snapshot=True).tlds
