@@ -73,8 +73,8 @@ def test_whatever_the_name_its_domain_is_a_part_of_it_or_unknown(name: str) -> N
     assert domain == UNKNOWN or registrable_domain(domain) == domain
 
 
-# What opens a file for writing or reaches for the network ends the process. (urllib3, which tldextract
-# imports, binds a socket to see whether there is IPv6; nothing is sent.)
+# What opens a file for writing or reaches for the network ends the process. (urllib3, which tldextract imports where
+# its file is missing, binds a socket to see whether there is IPv6; nothing is sent.)
 GUARDED: Final = """
 import os, sys
 FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "socket.gethostby", "socket.sendto", "os.mkdir", "os.rename")
