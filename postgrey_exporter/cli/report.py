@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,6 +14,8 @@ from postgrey_exporter.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_WIDTH_OF_A_FILE: Final = 120
 
 
 @click.command("report")
@@ -47,8 +48,7 @@ def command(threshold: int, limit: int | None, form: str, **gathering_options: A
         problems=gathered.problems,
         limit=limit,
     )
-    for text in _rendered(report, form):
-        sys.stdout.write(text)
+    sys.stdout.writelines(_rendered(report, form))
     sys.stdout.flush()
     for problem in gathered.problems:
         click.echo(f"postgrey-exporter: {problem}; the counts are partial", err=True)
@@ -66,6 +66,8 @@ def _rendered(report: Report, form: str) -> Iterable[str]:
         return [as_csv(report)]
     from postgrey_exporter.report.table import as_table  # noqa: PLC0415
 
-    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 120
-    return (line if coloured else click.unstyle(line) for line in as_table(report, width))
+    if not sys.stdout.isatty():
+        return as_table(report, _WIDTH_OF_A_FILE, coloured=False)
+    import shutil  # noqa: PLC0415 - it loads decompressors
+
+    return as_table(report, shutil.get_terminal_size((100, 24)).columns, coloured=not os.environ.get("NO_COLOR"))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
@@ -14,113 +13,100 @@ if TYPE_CHECKING:
 
     from postgrey_exporter.nameless import NetworkStanding
     from postgrey_exporter.report import Report
+    from postgrey_exporter.standing import DomainStanding
 
 NARROWEST_NAME: Final = 16
 _GAP: Final = "  "
 _MOST_NETWORKS: Final = 10
+_DUE: Final = "yellow"
+_COVERED: Final = "bright_black"
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    name: str
-    cells: tuple[str, ...]
-    style: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
+class _Column(NamedTuple):
     title: str
     dispensable: int
     """Which columns go first when the terminal is narrow: those with the highest number; 0 stays."""
+    cells: Sequence[str]
 
 
-_DOMAIN_COLUMNS: Final = (
-    _Column("ATTEMPTS", 0),
-    _Column("NEW", 5),
-    _Column("EARLY", 6),
-    _Column("CLIENTS", 4),
-    _Column("NETWORKS", 3),
-    _Column("COVERED BY", 2),
-    _Column("ADVICE", 1),
-)
-_NETWORK_COLUMNS: Final = (
-    _Column("ATTEMPTS", 0),
-    _Column("NEW", 4),
-    _Column("EARLY", 5),
-    _Column("CLIENTS", 3),
-    _Column("ADVICE", 1),
-    _Column("ENTRY", 2),
-)
-
-
-def as_table(report: Report, width: int) -> Iterator[str]:
+def as_table(report: Report, width: int, *, coloured: bool) -> Iterator[str]:
     """Yield the report's lines, each ended, at most ``width`` characters wide."""
     standings = report.standings
-    rows = [
-        _Row(
-            standing.domain,
-            (
-                str(standing.greylisted),
-                str(standing.new),
-                str(standing.early_retry),
-                str(standing.clients),
-                str(standing.networks),
-                standing.covered_by or "",
-                "" if standing.covered_by else standing.advice.kind,
-            ),
-            _style(covered=standing.covered_by is not None, due=standing.to_review >= report.threshold),
-        )
-        for standing in standings.domains[: report.limit]
-    ]
-    yield from _table("DOMAIN", _DOMAIN_COLUMNS, rows, width)
-    yield from _left_out(len(standings.domains) - len(rows), "domains")
+    domains = standings.domains[: report.limit]
+    yield from _table(
+        _Column("DOMAIN", 0, [standing.domain for standing in domains]),
+        _domain_columns(domains),
+        [_domain_style(standing, report.threshold) for standing in domains] if coloured else None,
+        width,
+    )
+    yield from _left_out(len(standings.domains) - len(domains), "domains")
     networks = standings.nameless[: report.limit or _MOST_NETWORKS]
     if networks:
         yield "\nClients without a name, by network:\n"
-        rows = [_network_row(standing) for standing in networks]
-        yield from _table("NETWORK", _NETWORK_COLUMNS, rows, width)
+        yield from _table(
+            _Column("NETWORK", 0, [standing.network or "no address" for standing in networks]),
+            _network_columns(networks),
+            [_COVERED if standing.unreviewed == 0 else None for standing in networks] if coloured else None,
+            width,
+        )
         yield from _left_out(standings.nameless_networks - len(networks), "networks")
     yield "\n"
-    yield from _totals(report)
+    yield from _totals(report, coloured=coloured)
 
 
-def _network_row(standing: NetworkStanding) -> _Row:
-    counts = (standing.greylisted, standing.new, standing.early_retry, standing.clients)
-    covered = standing.unreviewed == 0
-    advice = "" if covered else standing.advice.kind
-    return _Row(
-        standing.network or "no address",
-        (*map(str, counts), advice, standing.advice.entry or ""),
-        _style(covered=covered, due=False),
-    )
+def _domain_columns(domains: Sequence[DomainStanding]) -> list[_Column]:
+    return [
+        _Column("ATTEMPTS", 0, [str(standing.greylisted) for standing in domains]),
+        _Column("NEW", 5, [str(standing.new) for standing in domains]),
+        _Column("EARLY", 6, [str(standing.early_retry) for standing in domains]),
+        _Column("CLIENTS", 4, [str(standing.clients) for standing in domains]),
+        _Column("NETWORKS", 3, [str(standing.networks) for standing in domains]),
+        _Column("COVERED BY", 2, [standing.covered_by or "" for standing in domains]),
+        _Column("ADVICE", 1, ["" if standing.covered_by else standing.advice.kind for standing in domains]),
+    ]
 
 
-def _style(*, covered: bool, due: bool) -> str | None:
-    if due:
-        return "yellow"
-    return "bright_black" if covered else None
+def _network_columns(networks: Sequence[NetworkStanding]) -> list[_Column]:
+    return [
+        _Column("ATTEMPTS", 0, [str(standing.greylisted) for standing in networks]),
+        _Column("NEW", 4, [str(standing.new) for standing in networks]),
+        _Column("EARLY", 5, [str(standing.early_retry) for standing in networks]),
+        _Column("CLIENTS", 3, [str(standing.clients) for standing in networks]),
+        _Column("ADVICE", 1, [standing.advice.kind if standing.unreviewed else "" for standing in networks]),
+        _Column("ENTRY", 2, [standing.advice.entry or "" for standing in networks]),
+    ]
 
 
-def _table(title: str, columns: Sequence[_Column], rows: list[_Row], width: int) -> Iterator[str]:
-    chosen = list(range(len(columns)))
-    widths = [max(len(column.title), *(len(row.cells[i]) for row in rows), 0) for i, column in enumerate(columns)]
+def _domain_style(standing: DomainStanding, threshold: int) -> str | None:
+    if standing.to_review >= threshold:
+        return _DUE
+    return None if standing.covered_by is None else _COVERED
+
+
+def _table(names: _Column, columns: list[_Column], styles: Sequence[str | None] | None, width: int) -> Iterator[str]:
+    """Yield the heading and a line for each name, in these styles; ``None`` stands for a table without any."""
+    widths = {column.title: max(map(len, (column.title, *column.cells))) for column in columns}
 
     def room() -> int:
-        return width - sum(widths[i] + len(_GAP) for i in chosen)
+        return width - sum(widths[column.title] + len(_GAP) for column in columns)
 
-    longest = max(len(title), *(len(row.name) for row in rows), 0)
-    while room() < min(longest, NARROWEST_NAME) and len(chosen) > 1:
-        chosen.remove(max(chosen, key=lambda i: columns[i].dispensable))
+    longest = max(map(len, (names.title, *names.cells)))
+    while room() < min(longest, NARROWEST_NAME) and len(columns) > 1:
+        dispensed = max(columns, key=lambda column: column.dispensable)
+        columns = [column for column in columns if column is not dispensed]
     name_width = max(1, min(longest, room()))
-
-    def line(name: str, cells: Sequence[str]) -> str:
-        fitted = name if len(name) <= name_width else name[: name_width - 1] + "…"
-        return _GAP.join([fitted.ljust(name_width), *(cells[i].rjust(widths[i]) for i in chosen)]).rstrip()
-
-    yield click.style(line(title, [column.title for column in columns]), bold=True) + "\n"
-    for row in rows:
-        text = line(row.name, row.cells)
-        yield (click.style(text, fg=row.style) if row.style else text) + "\n"
+    fitted = [
+        name if len(name) <= name_width else name[: name_width - 1] + "…" for name in (names.title, *names.cells)
+    ]
+    form = _GAP.join([f"%-{name_width}s", *(f"%{widths[column.title]}s" for column in columns)])
+    rows = zip(fitted, *((column.title, *column.cells) for column in columns), strict=True)
+    lines = ((form % row).rstrip() for row in rows)
+    if styles is None:
+        yield from (f"{line}\n" for line in lines)
+        return
+    yield click.style(next(lines), bold=True) + "\n"
+    for line, style in zip(lines, styles, strict=True):
+        yield (click.style(line, fg=style) if style else line) + "\n"
 
 
 def _left_out(count: int, what: str) -> Iterator[str]:
@@ -128,7 +114,7 @@ def _left_out(count: int, what: str) -> Iterator[str]:
         yield f"… and {count:,} more {what}\n"
 
 
-def _totals(report: Report) -> Iterator[str]:
+def _totals(report: Report, *, coloured: bool) -> Iterator[str]:
     new, early = (report.decisions.get((GREYLIST, reason), 0) for reason in (NEW, EARLY_RETRY))
     passed = sum(count for (action, _), count in report.decisions.items() if action == PASS)
     yield (
@@ -138,11 +124,11 @@ def _totals(report: Report) -> Iterator[str]:
     due = report.standings.unreviewed(report.threshold)
     if due:
         names = " ".join(standing.domain for standing in due)
-        yield (
-            click.style(f"Whitelist or ignore these senders ({report.threshold} or more): {names}", fg="yellow")
-            + "\n"
-        )
+        text = f"Whitelist or ignore these senders ({report.threshold} or more): {names}"
+        yield (click.style(text, fg=_DUE) if coloured else text) + "\n"
     elif new + early:
         yield "Okay, the top domains are whitelisted or ignored.\n"
     for problem in report.problems:
-        yield click.style(f"PARTIAL: {problem}", fg="red") + "\n"
+        text = f"PARTIAL: {problem}"
+        # A file's name may hold a terminal's control sequences.
+        yield (click.style(text, fg="red") if coloured else click.unstyle(text)) + "\n"
