@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
-from typing import Final, Literal
-
-LEVELS: Final = ("debug", "info", "warn", "error")
-FORMATS: Final = ("logfmt", "json")
+from typing import Literal
 
 
 def set_up(level: str, form: Literal["logfmt", "json"]) -> None:
-    """Log this package's messages to standard error from a level of `LEVELS` on."""
+    """Log this package's messages to standard error from a level of `settings.LOG_LEVELS` on."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter(form))
     logger = logging.getLogger("postgrey_exporter")

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from zoneinfo import ZoneInfo
 
 DEFAULT_THRESHOLD: Final = 15
 """Attempts a week from which on a domain needs a decision: the article's."""
+LOG_LEVELS: Final = ("debug", "info", "warn", "error")
+LOG_FORMATS: Final = ("logfmt", "json")
 
 WHITELIST_FOLDERS: Final = (
     ("/etc/postgrey", "whitelist_clients"),  # Debian, Ubuntu
@@ -90,6 +92,8 @@ def parse_duration(text: str) -> int:
 
 def parse_zone(name: str) -> ZoneInfo:
     """Return a time zone by its name. Raises `ValueError` with what is wrong."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - few name one
+
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError) as error:

@@ -141,6 +141,7 @@ def _iso_hour(stamp: bytes, offset: bytes) -> float | None:
             return None
         zone = timezone(-ahead if offset[:1] == b"-" else ahead)
     try:
-        return datetime.strptime(stamp.decode(), "%Y-%m-%dT%H").replace(tzinfo=zone).timestamp()
+        year, month, day, hour = map(int, (stamp[:4], stamp[5:7], stamp[8:10], stamp[11:]))
+        return datetime(year, month, day, hour, tzinfo=zone).timestamp()
     except (ValueError, OverflowError):
         return None

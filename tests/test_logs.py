@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from postgrey_exporter import logs
+from postgrey_exporter.settings import LOG_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +86,7 @@ def test_a_message_is_one_line_of_logfmt_that_says_it(log: Log, message: str) ->
     assert said == message
 
 
-@pytest.mark.parametrize("form", logs.FORMATS)
+@pytest.mark.parametrize("form", LOG_FORMATS)
 def test_the_time_is_rfc_3339_in_utc(log: Log, form: str) -> None:
     (line,) = log(form, "x")
 
@@ -109,7 +110,7 @@ def test_what_is_less_severe_is_left_out(log: Log, least: str, count: int) -> No
     assert sum(len(log("logfmt", "x", level=level, least=least)) for level in levels) == count
 
 
-@pytest.mark.parametrize("form", logs.FORMATS)
+@pytest.mark.parametrize("form", LOG_FORMATS)
 def test_an_exception_is_part_of_the_line(log: Log, form: Any) -> None:
     log.set_up("info", form)
     try:

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import article
 import pytest
@@ -121,6 +121,27 @@ def test_since_and_until_bound_what_counts_and_the_end_is_outside(report: Any, t
     answer = json.loads(report(tmp_path / "mail.log", "--format", "json", *bounds).stdout)
     assert answer["decisions"]["greylist"] == {"new": 1, "early-retry": 0}
     assert (answer["since"], answer["until"]) == ("2026-11-20T10:00:00Z", "2026-11-20T12:30:00Z")
+
+
+UNNEEDED: Final = {
+    *("bz2", "cheroot", "gzip", "jinja2", "json", "logging", "lzma", "prometheus_client", "regex", "requests"),
+    *("shutil", "sqlite3", "tldextract", "zoneinfo"),
+}
+
+
+def test_a_report_on_a_plain_log_loads_nothing_that_takes_long_and_is_not_needed(tmp_path: Path) -> None:
+    (tmp_path / "mail.log").write_text(ONE)
+    command = [sys.executable, "-X", "importtime", "-m", "postgrey_exporter", "report", str(tmp_path / "mail.log")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "postgrey_exporter.report.table" in loaded
+    assert loaded & UNNEEDED == set()
+
+
+def test_no_control_sequence_of_a_files_name_gets_into_a_pipe(report: Any, tmp_path: Path) -> None:
+    (tmp_path / "mail.log").write_text(ONE)
+    answer = report(tmp_path / "mail.log", tmp_path / "\x1b[31mmissing")
+    assert answer.stdout.endswith(f"PARTIAL: {tmp_path}/missing: no such file\n")
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from postgrey_exporter import logs
 from postgrey_exporter.parser import DEFAULT_TAG
-from postgrey_exporter.settings import DEFAULT_THRESHOLD, parse_duration, parse_zone
+from postgrey_exporter.settings import DEFAULT_THRESHOLD, LOG_FORMATS, LOG_LEVELS, parse_duration, parse_zone
 from postgrey_exporter.window import HOUR, Window
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ ignore_file = option(
 log_level = option(
     "--log.level",
     "log_level",
-    type=click.Choice(logs.LEVELS),
+    type=click.Choice(LOG_LEVELS),
     default="info",
     show_default=True,
     help="Least severe messages to log.",
@@ -173,7 +172,7 @@ log_level = option(
 log_format = option(
     "--log.format",
     "log_format",
-    type=click.Choice(logs.FORMATS),
+    type=click.Choice(LOG_FORMATS),
     default="logfmt",
     show_default=True,
     help="Form of the log on standard error.",

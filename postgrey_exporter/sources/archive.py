@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import importlib
 import io
-import lzma
 import os
 import re
 import stat
@@ -93,9 +90,13 @@ def reading_errors(path: Path) -> Iterator[None]:
 
 def _reading_errors() -> tuple[type[Exception], ...]:
     """Return what files raise, and the decompressors that are loaded; each of these has an error of its own."""
-    own = (("isal.igzip_lib", "IsalError"), *((module, "ZstdError") for module in _ZSTD_MODULES))
+    own = (
+        ("isal.igzip_lib", "IsalError"),
+        ("lzma", "LZMAError"),
+        *((module, "ZstdError") for module in _ZSTD_MODULES),
+    )
     loaded = [getattr(sys.modules[module], name) for module, name in own if module in sys.modules]
-    return (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, *loaded)
+    return (OSError, EOFError, ValueError, zlib.error, *loaded)
 
 
 def unpacked(raw: IO[bytes]) -> IO[bytes]:
@@ -110,8 +111,12 @@ def decompressed(raw: IO[bytes], kind: Kind) -> IO[bytes]:
     if kind == "gzip":
         return cast("IO[bytes]", _Gunzip(raw))
     if kind == "bzip2":
+        import bz2  # noqa: PLC0415
+
         return cast("IO[bytes]", bz2.BZ2File(raw))
     if kind == "xz":
+        import lzma  # noqa: PLC0415
+
         return cast("IO[bytes]", lzma.LZMAFile(raw))
     if kind == "zstd":
         return _zstd(raw)
@@ -152,6 +157,8 @@ class _Gunzip(io.RawIOBase):
         return content
 
     def _begin_again(self) -> None:
+        import gzip  # noqa: PLC0415
+
         self._fast = False
         self._raw.seek(0)
         self._stream = cast("IO[bytes]", gzip.GzipFile(fileobj=self._raw))

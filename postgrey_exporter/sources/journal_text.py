@@ -7,7 +7,6 @@ first `LONGEST_FIELD` bytes are kept, of JSON nothing beyond `LONGEST_JSON`.
 
 from __future__ import annotations
 
-import json
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -152,6 +151,8 @@ def _microseconds(text: bytes) -> int:
 
 
 def _json_entries(stream: io.BufferedReader) -> Iterator[Entry]:
+    import json  # noqa: PLC0415 - only this form needs it
+
     for text in _json_texts(stream):
         try:
             found = json.loads(text)

@@ -6,8 +6,6 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-import regex
-
 from postgrey_exporter.lists.perl.grammar import read_perl
 from postgrey_exporter.lists.perl.python import to_python
 from postgrey_exporter.lists.perl.tails import required_text, tails
@@ -103,5 +101,7 @@ def _search(source: bytes, *, stoppable: bool) -> Callable[[bytes], object]:
     """Compile a pattern; many of a list differ in their tails only, and so are one here."""
     if not stoppable:
         return re.compile(source).search
+    import regex  # noqa: PLC0415 - few patterns need it, and it takes long
+
     search = regex.compile(source).search
     return lambda name: search(name, timeout=SECONDS_PER_MATCH)
