@@ -92,4 +92,6 @@ def main() -> None:
         status = 2
     except (KeyboardInterrupt, click.Abort):
         status = 130
+    # At its end the interpreter would look for cycles among all that is left, which the system takes back anyway.
+    gc.freeze()
     sys.exit(status if isinstance(status, int) else 0)
