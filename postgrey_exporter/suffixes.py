@@ -28,8 +28,9 @@ class SuffixList:
     def __init__(self, rules: Iterable[str]) -> None:
         """Take the rules as the list spells them, IDNs in Unicode."""
         self._rules = frozenset(rules)
-        self._wildcards = frozenset(rule[2:] for rule in self._rules if rule.startswith("*."))
-        self._gaps = _gaps(self._rules)
+        parents = {rule.partition(".")[2] for rule in self._rules}
+        self._wildcards = frozenset(name for name in parents if f"*.{name}" in self._rules)
+        self._gaps = _gaps(parents, self._rules)
 
     def registrable(self, name: str) -> tuple[str, bool]:
         """Return the registrable domain of a host name, and whether all names below have the same one.
@@ -68,10 +69,10 @@ class SuffixList:
         return name[name.rfind(".", 0, suffix - 1) + 1 :], settled
 
 
-def _gaps(rules: frozenset[str]) -> frozenset[str]:
+def _gaps(parents: set[str], rules: frozenset[str]) -> frozenset[str]:
     """Return the names that are no suffixes, with suffixes below them: ``kawasaki.jp`` with ``*.kawasaki.jp``."""
     found: set[str] = set()
-    new = {rule.partition(".")[2] for rule in rules} - rules
+    new = parents - rules
     while new:
         found |= new
         new = {name.partition(".")[2] for name in new} - rules - found
