@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.window import HOUR
 
@@ -34,8 +33,7 @@ _DURATION: Final = re.compile(r"(?:[0-9]{1,12}[smhdw])+")
 _LONGEST_SECONDS: Final = 100 * 366 * 24 * HOUR
 
 
-@dataclass(frozen=True, slots=True)
-class ListPaths:
+class ListPaths(NamedTuple):
     """The list files to watch. Those of the defaults may be missing."""
 
     whitelist: tuple[Path, ...]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
 STANDARD_INPUT: Final = Path("-")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatheringSettings:
+class GatheringSettings(NamedTuple):
     """The options of the commands that look once."""
 
     logs: Sequence[Path]
@@ -47,8 +45,7 @@ class GatheringSettings:
     until: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
+class Gathered(NamedTuple):
     """What was found out."""
 
     since: float | None

@@ -6,7 +6,6 @@ far. It neither parses nor counts nor saves: `ingest` joins it with the store.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ class Batch(NamedTuple):
     """Seconds since the epoch: the present for a live log, the modification time for an archive."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceStatus:
+class SourceStatus(NamedTuple):
     """How a source is doing, as of its last reading."""
 
     up: bool

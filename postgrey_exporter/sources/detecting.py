@@ -7,7 +7,6 @@ from then on; see `handover`.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.sources import Batch, Position, SourceStatus
@@ -114,7 +113,7 @@ class DetectingSource:
                 unreadable=(),
                 reason=self._reason,
             )
-        return replace(self._inner.status(), reason=self._reason)
+        return self._inner.status()._replace(reason=self._reason)
 
     def close(self) -> None:
         """Let go of all files and processes."""
