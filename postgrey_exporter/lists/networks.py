@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from postgrey_exporter.lists.netaddr import IPV4_SPACE, ONES, Network, read_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _MOST_BLOCKS: Final = 50_000
 """Blocks of 256 IPv4 addresses remembered: more than a week of mail has."""
@@ -36,6 +36,21 @@ class NetworkIndex:
 
     def _chosen(self, fits: Callable[[int, int], int]) -> list[tuple[int, dict[int, int]]]:
         return [(mask, bases) for mask, bases in self._by_mask.items() if any(fits(base, mask) for base in bases)]
+
+    def __bool__(self) -> bool:
+        """Tell whether there are any networks."""
+        return bool(self._by_mask)
+
+    def holding(self, client_addresses: Sequence[str]) -> Iterator[int]:
+        """Yield which of many addresses some network holds, as indices in their order."""
+        known = self._blocks.get
+        for index, address in enumerate(client_addresses):
+            block, _, last = address.rpartition(".")
+            position = known(block) if last in _LAST_OCTETS else None
+            if position is None:
+                position = self._look_up(address, block)
+            if position != _NOWHERE:
+                yield index
 
     def first(self, client_address: str, otherwise: int) -> int:
         """Return the lowest position of the networks that hold an address, or ``otherwise``.
