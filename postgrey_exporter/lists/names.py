@@ -120,11 +120,12 @@ class NameIndex:
         known = self._parents.get
         parents = [name.partition(b".")[2] for name in names]
         unconcerned = self.unconcerned
-        found = [
-            index
-            for index, (about, parent) in enumerate(zip(map(known, parents), parents, strict=True))
-            if about is not unconcerned and (about or self._learn(parent)) is not unconcerned
-        ]
+        found: list[int] = []
+        for index, (parent, about) in enumerate(zip(parents, map(known, parents), strict=True)):
+            if about is not unconcerned:
+                learned = about or self._learn(parent)
+                if learned is not self._nothing[learned.decided] or self._has_piece(names[index], learned.decided):
+                    found.append(index)
         in_full = self._listed.keys() & names | self._ignored.keys() & names | self._by_suffix.keys() & names
         if in_full:
             found += [index for index, name in enumerate(names) if name in in_full]
@@ -145,6 +146,12 @@ class NameIndex:
                 name.partition(b".")[2] for names in (self._listed, self._ignored, self._by_suffix) for name in names
             )
         return name in self._above or (self._parents.get(name) or self._learn(name)) is not self.unconcerned
+
+    def _has_piece(self, name: bytes, decided: int) -> bool:
+        for from_end, to_end, patterns in self._pieces[decided:]:
+            if name[-from_end : len(name) - to_end] in patterns:
+                return True
+        return False
 
     def _containing_needles(self, joined: bytes, names: list[bytes]) -> set[int]:
         found: set[int] = set()
