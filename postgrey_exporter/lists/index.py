@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from postgrey_exporter.lists.content import ListContent, ListKind
-    from postgrey_exporter.lists.names import Pattern
+    from postgrey_exporter.lists.needles import Pattern
 
 _BATCH: Final = 1000
 """Clients judged together: no step is so long that it keeps other threads waiting."""

@@ -7,14 +7,15 @@ have many hosts below a few names, and most domains are in no list at all.
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import accumulate
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from postgrey_exporter.lists.needles import NeedleIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+    from postgrey_exporter.lists.needles import Pattern
     from postgrey_exporter.lists.perl.tails import Tail
 
 NOWHERE: Final = 1 << 62
@@ -31,9 +32,6 @@ _SHORT_PIECE: Final = 4
 _SHORTEST_SUFFIX: Final = 5
 _position: Final = itemgetter(0)
 _from_end: Final = attrgetter("from_end")
-
-Pattern: TypeAlias = "tuple[int, ClientPattern]"
-"""A pattern and its position in the lists."""
 
 
 class _Piece(NamedTuple):
@@ -71,10 +69,8 @@ class NameIndex:
             for labels, position in given:
                 names.setdefault(labels, position)
         self._by_suffix: dict[bytes, list[Pattern]] = {}
-        self._unplaced: list[tuple[bytes, Pattern]] = []
         pieces: dict[tuple[int, int], _Piece] = {}
-        for pattern in patterns:
-            self._place(pattern, pieces)
+        self._unplaced = NeedleIndex([pattern for pattern in patterns if not self._is_placed(pattern, pieces)])
         self._pieces = sorted(pieces.values(), key=_from_end)
         self._from_ends = [piece.from_end for piece in self._pieces]
         self._nothing = [Known(NOWHERE, NOWHERE, (), decided) for decided in range(len(pieces) + 1)]
@@ -130,7 +126,7 @@ class NameIndex:
         if in_full:
             found += [index for index, name in enumerate(names) if name in in_full]
         if self._unplaced:
-            found += self._containing_needles(joined, names)
+            found += self._unplaced.containing(names, joined)
         return found
 
     def may_concern_below(self, parent: str) -> bool:
@@ -153,27 +149,13 @@ class NameIndex:
                 return True
         return False
 
-    def _containing_needles(self, joined: bytes, names: list[bytes]) -> set[int]:
-        found: set[int] = set()
-        ends: list[int] = []
-        for needle in {needle for needle, _ in self._unplaced}:
-            if not needle:
-                return set(range(len(names)))
-            at = joined.find(needle)
-            while at >= 0:
-                ends = ends or list(accumulate(len(name) + 1 for name in names))
-                index = bisect_right(ends, at)
-                found.add(index)
-                at = joined.find(needle, ends[index])
-        return found
-
     def _with_whole_name(self, lowered: bytes, known: Known) -> tuple[Pattern, ...]:
         """Return the patterns that a name may match, beyond those that its parent alone tells of."""
         found = [*known.patterns, *self._by_suffix.get(lowered, ())]
         for from_end, to_end, patterns in self._pieces[known.decided :]:
             found += patterns.get(lowered[-from_end : len(lowered) - to_end], ())
         if self._unplaced:
-            found += [pattern for needle, pattern in self._unplaced if needle in lowered]
+            found += self._unplaced.patterns(lowered)
         return tuple(sorted(found, key=_position)) if len(found) > 1 else tuple(found)
 
     def _learn(self, parent: bytes) -> Known:
@@ -212,10 +194,9 @@ class NameIndex:
             decided,
         )
 
-    def _place(self, pattern: Pattern, pieces: dict[tuple[int, int], _Piece]) -> None:
+    def _is_placed(self, pattern: Pattern, pieces: dict[tuple[int, int], _Piece]) -> bool:
         found = pattern[1].tails
-        if found is None or not all(self._place_tail(pattern, tail, pieces) for tail in found):
-            self._unplaced.append((pattern[1].needle, pattern))
+        return found is not None and all(self._place_tail(pattern, tail, pieces) for tail in found)
 
     def _place_tail(self, pattern: Pattern, tail: Tail, pieces: dict[tuple[int, int], _Piece]) -> bool:
         text = tail.literal_end()

@@ -72,6 +72,19 @@ def test_more_clients_than_are_judged_together_keep_their_order() -> None:
     assert set(expected) == {UNCOVERED, WHITELISTED, IGNORED}
 
 
+def test_each_of_many_patterns_without_an_end_finds_its_names() -> None:
+    fronts = [f"{kind}{n}" for n in range(30) for kind in ("mx", "mail", "pool-")]
+    whitelist = "".join(f"/^{front}\\.(example|sample)/\n" for front in fronts) + "/xq-.?/\n"
+    lists = Lists([read_whitelist(whitelist.encode(), "whitelist")])
+    covered = [f"{front}.example.com" for front in fronts] + ["axq-.example.com"]
+    others = ["mx30.example.com", "mx.1.example.com", "amail7.example.com", "x.q.example.com", "mx1", "q", ""]
+
+    asked = [(name, NO_ADDRESS) for name in covered + others]
+    expected = [WHITELISTED] * len(covered) + [UNCOVERED] * len(others)
+    assert one_at_a_time(lists, asked) == expected
+    assert list(lists.verdicts(asked)) == expected
+
+
 @pytest.mark.parametrize("line", [b"example.com", rb"/\.example\.com/", rb"/\.example\.com$/"])
 def test_a_name_ends_where_the_policy_protocol_ends_it(line: bytes) -> None:
     lists = Lists([read_whitelist(line, "whitelist")])
