@@ -103,18 +103,8 @@ class Lists:
 
     def _judged(self, clients: list[tuple[str, str]]) -> list[int]:
         verdicts = [UNCOVERED] * len(clients)
-        # Who has no verified name is called ``unknown``: one name for many clients.
-        firsts: dict[str, tuple[int, int]] = {}
-        for index in self._names.concerned([name for name, _ in clients]):
-            name, _ = clients[index]
-            found = firsts.get(name)
-            if found is None:
-                found = firsts[name] = self._names.first(name)
-            listed, ignored = found
-            if listed != NOWHERE:
-                verdicts[index] = WHITELISTED
-            elif ignored != NOWHERE:
-                verdicts[index] = IGNORED
+        for index, listed, _ in self._names.firsts([name for name, _ in clients]):
+            verdicts[index] = IGNORED if listed == NOWHERE else WHITELISTED
         if self._networks:
             for index in self._networks.holding([address for _, address in clients]):
                 verdicts[index] = WHITELISTED

@@ -74,9 +74,10 @@ class NameIndex:
         self._pieces = sorted(pieces.values(), key=_from_end)
         self._from_ends = [piece.from_end for piece in self._pieces]
         self._nothing = [Known(NOWHERE, NOWHERE, (), decided) for decided in range(len(pieces) + 1)]
-        """What is known below domains that no name and no suffix is about, by the number of pieces decided."""
-        self.unconcerned = self._nothing[-1]
-        """What is known below a domain where only a name in full, or a pattern without a place, can be about any."""
+        """What is known below domains that no name and no suffix is about, by the number of pieces decided.
+
+        The last stands for those where only a name in full, or a pattern without a place, can be about any.
+        """
         self._parents: dict[bytes, Known] = {}
         self._above: frozenset[bytes] | None = None
 
@@ -91,43 +92,20 @@ class NameIndex:
             name = name[:LONGEST_VALUE].partition(b"\n")[0]
         lowered = name.lower()
         parent = lowered.partition(b".")[2]
-        known = self._parents.get(parent) or self._learn(parent)
-        listed = min(known.listed, self._listed.get(lowered, NOWHERE))
-        patterns = known.patterns
-        if self._unplaced or known.decided < len(self._pieces) or lowered in self._by_suffix:
-            patterns = self._with_whole_name(lowered, known)
-        for position, pattern in patterns:
-            if position >= listed:
-                break
-            if pattern.matches(name, lowered):
-                listed = position
-                break
-        return listed, min(known.ignored, self._ignored.get(lowered, NOWHERE))
+        return self._first(name, lowered, self._parents.get(parent) or self._learn(parent))
 
-    def concerned(self, client_names: Sequence[str]) -> list[int]:
-        """Return which of many names some entry may be about, as indices in no order; of the others, none is.
+    def firsts(self, client_names: Sequence[str]) -> list[tuple[int, int, int]]:
+        """Return the same of many names: the index of a name before its two positions, where not both are `NOWHERE`.
 
-        What is asked of all at once is asked quickly: thousands of names at a time are a few milliseconds.
+        What is asked of all at once is asked quickly: a thousand names are a millisecond where nothing is about them.
         """
-        joined = "\n".join(client_names).encode("utf-8", "surrogateescape").lower()
+        joined = "\n".join(client_names).encode("utf-8", "surrogateescape")
         names = joined.split(b"\n")
         if len(names) != len(client_names) or len(max(names, key=len, default=b"")) > LONGEST_VALUE:
-            return list(range(len(client_names)))
-        known = self._parents.get
-        parents = [name.partition(b".")[2] for name in names]
-        unconcerned = self.unconcerned
-        found: list[int] = []
-        for index, (parent, about) in enumerate(zip(parents, map(known, parents), strict=True)):
-            if about is not unconcerned:
-                learned = about or self._learn(parent)
-                if learned is not self._nothing[learned.decided] or self._has_piece(names[index], learned.decided):
-                    found.append(index)
-        in_full = self._listed.keys() & names | self._ignored.keys() & names | self._by_suffix.keys() & names
-        if in_full:
-            found += [index for index, name in enumerate(names) if name in in_full]
-        if self._unplaced:
-            found += self._unplaced.containing(names, joined)
-        return found
+            found = [(index, *self.first(name)) for index, name in enumerate(client_names)]
+        else:
+            found = self._firsts(names, joined.lower())
+        return [one for one in found if one[1:] != (NOWHERE, NOWHERE)]
 
     def may_concern_below(self, parent: str) -> bool:
         """Tell whether an entry may be about a name that is one label, a dot and this parent domain.
@@ -141,7 +119,47 @@ class NameIndex:
             self._above = frozenset(
                 name.partition(b".")[2] for names in (self._listed, self._ignored, self._by_suffix) for name in names
             )
-        return name in self._above or (self._parents.get(name) or self._learn(name)) is not self.unconcerned
+        return name in self._above or (self._parents.get(name) or self._learn(name)) is not self._nothing[-1]
+
+    def _firsts(self, names: list[bytes], joined: bytes) -> list[tuple[int, int, int]]:
+        lowered = joined.split(b"\n")
+        parents = [name.partition(b".")[2] for name in lowered]
+        unconcerned = self._nothing[-1]
+        concerned: dict[int, Known] = {}
+        for index, (parent, about) in enumerate(zip(parents, map(self._parents.get, parents), strict=True)):
+            if about is not unconcerned:
+                known = about or self._learn(parent)
+                if known is not self._nothing[known.decided] or self._has_piece(lowered[index], known.decided):
+                    concerned[index] = known
+        others: set[int] = self._unplaced.containing(lowered, joined) if self._unplaced else set()
+        in_full = self._listed.keys() & lowered | self._ignored.keys() & lowered | self._by_suffix.keys() & lowered
+        if in_full:
+            others.update(index for index, name in enumerate(lowered) if name in in_full)
+        for index in others - concerned.keys():
+            concerned[index] = self._parents.get(parents[index]) or self._learn(parents[index])
+        # Who has no verified name is called ``unknown``: one name for many clients.
+        seen: dict[bytes, tuple[int, int]] = {}
+        found: list[tuple[int, int, int]] = []
+        for index, known in concerned.items():
+            name = names[index]
+            positions = seen.get(name)
+            if positions is None:
+                positions = seen[name] = self._first(name, lowered[index], known)
+            found.append((index, *positions))
+        return found
+
+    def _first(self, name: bytes, lowered: bytes, known: Known) -> tuple[int, int]:
+        listed = min(known.listed, self._listed.get(lowered, NOWHERE))
+        patterns = known.patterns
+        if self._unplaced or known.decided < len(self._pieces) or lowered in self._by_suffix:
+            patterns = self._with_whole_name(lowered, known)
+        for position, pattern in patterns:
+            if position >= listed:
+                break
+            if pattern.matches(name, lowered):
+                listed = position
+                break
+        return listed, min(known.ignored, self._ignored.get(lowered, NOWHERE))
 
     def _has_piece(self, name: bytes, decided: int) -> bool:
         for from_end, to_end, patterns in self._pieces[decided:]:
@@ -159,28 +177,26 @@ class NameIndex:
         return tuple(sorted(found, key=_position)) if len(found) > 1 else tuple(found)
 
     def _learn(self, parent: bytes) -> Known:
-        """Work out what is known of a parent domain from what is known of the one above it, and remember both."""
+        """Work out what is known of a parent domain from what is known of the one above it, and remember both.
+
+        The depth is that of a name: postgrey's longest has 256 labels.
+        """
         parents = self._parents
-        steps = [parent]
-        known = self._nothing[0]
-        while dot := steps[-1].find(b".") + 1:
-            above = steps[-1][dot:]
-            remembered = parents.get(above)
-            if remembered is not None:
-                known = remembered
-                break
-            steps.append(above)
-        if len(parents) + len(steps) > _MOST_PARENTS:
+        dot = parent.find(b".") + 1
+        above = (parents.get(parent[dot:]) or self._learn(parent[dot:])) if dot else self._nothing[0]
+        if len(parents) >= _MOST_PARENTS:
             parents.clear()
-        for suffix in reversed(steps):
-            known = parents[suffix] = self._below(suffix, known)
+        known = parents[parent] = self._below(parent, above)
         return known
 
     def _below(self, suffix: bytes, above: Known) -> Known:
+        is_about = suffix in self._listed or suffix in self._ignored or suffix in self._by_suffix
+        decided = above.decided
+        if not is_about and decided == len(self._pieces):
+            return above
         listed = self._listed.get(suffix, NOWHERE)
         ignored = self._ignored.get(suffix, NOWHERE)
         placed = self._by_suffix.get(suffix, ())
-        decided = above.decided
         if decided < len(self._pieces):
             decided = bisect_right(self._from_ends, len(suffix))
             for from_end, to_end, patterns in self._pieces[above.decided : decided]:

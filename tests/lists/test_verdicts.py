@@ -96,6 +96,28 @@ def test_a_name_ends_where_the_policy_protocol_ends_it(line: bytes) -> None:
     assert list(lists.verdicts(long)) == [WHITELISTED, UNCOVERED]
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        pytest.param(rb"/\.exa.com$/", "mail.exa.com", id="the dot before the parent domain"),
+        pytest.param(b"/wn$/", "unknown", id="no parent domain"),
+        pytest.param(rb"/^l.ngname-.\.de$/", "longname-7.de", id="the label and a short parent domain"),
+    ],
+)
+def test_a_pattern_with_a_gap_finds_names_whose_parent_domain_is_too_short_to_tell(line: bytes, name: str) -> None:
+    lists = Lists([read_whitelist(line, "whitelist")])
+
+    assert list(lists.verdicts([(name, NO_ADDRESS), (f"x{name}x", NO_ADDRESS)])) == [WHITELISTED, UNCOVERED]
+    assert lists.may_cover_below(name.partition(".")[2])
+
+
+def test_a_name_may_be_all_dots() -> None:
+    lists = Lists([read_whitelist(rb"/^\.+$/", "whitelist")])
+
+    assert list(lists.verdicts([("." * 512, NO_ADDRESS)])) == [WHITELISTED]
+    assert lists.may_cover_below("." * 448)
+
+
 def test_what_is_no_address_lies_in_no_network_whatever_its_neighbours_do() -> None:
     lists = Lists([read_whitelist(b"192.0.2.0/24", "whitelist")])
     asked = [("unknown", address) for address in ("192.0.2.1", "192.0.2.x", "192.0.2.256", "192.0.2.2/32")]
