@@ -1,7 +1,8 @@
 """The client whitelists as postgrey reads them, and the ignore file: what covers a client, and which line of what.
 
-`ListFiles` watches the files and keeps `Lists` up to date, which answers for one client. Everything else of the
-package is how: `whitelist` and `ignore` read lines, `perl` reads patterns, `netaddr` networks, `index` looks up.
+`ListFiles` watches the files and keeps `Lists` up to date, which answers for one client or many. Everything else of
+the package is how: `whitelist` and `ignore` read lines, `perl` reads patterns, `netaddr` networks; `index` looks up,
+in `names` and `networks`.
 """
 
 from __future__ import annotations

@@ -107,5 +107,7 @@ def decoded(text: bytes) -> str:
 
 def shown(text: bytes) -> str:
     """Return a piece of a file for a message: short, on one line, without control characters."""
-    readable = "".join(char if char.isprintable() else "\ufffd" for char in decoded(text[:80]))
+    readable = decoded(text[:80])
+    if not readable.isprintable():
+        readable = "".join(char if char.isprintable() else "\ufffd" for char in readable)
     return readable if len(text) <= 60 else readable[:57] + "..."  # noqa: PLR2004 - a message fits a line

@@ -63,15 +63,22 @@ class Network(NamedTuple):
         )
 
 
+def usual_address(text: str) -> int | None:
+    """Return a single address in a notation that Postfix writes; ``None`` for everything else."""
+    try:
+        return int.from_bytes(inet_pton(AF_INET6 if ":" in text else AF_INET, text))
+    except (OSError, ValueError):
+        return None
+
+
 def read_address(text: str) -> Network | None:
     """Return what postgrey makes of Postfix's ``client_address``; ``None`` for what is no address.
 
     A host name, which Postfix never sends here, is not looked up.
     """
-    try:
-        return Network(int.from_bytes(inet_pton(AF_INET6 if ":" in text else AF_INET, text)), ONES)
-    except (OSError, ValueError):
-        pass
+    address = usual_address(text)
+    if address is not None:
+        return Network(address, ONES)
     raw = text.encode("utf-8", "replace")
     try:
         return read_ipv4(raw) or read_ipv6(raw)
@@ -85,14 +92,17 @@ def read_ipv4(text: bytes, prefix: int | None = None) -> Network | None:
     An octet with a leading zero is octal (``010.0.0.1`` is 8.0.0.1), as the C library's ``inet_aton`` has it.
     ``None`` for what is dropped: octets above 255, prefix lengths above 32.
     """
+    may_be_partial = prefix is not None
     dotted, slash, length = text.partition(b"/")
-    octets = dotted.split(b".")
-    too_few = len(octets) < _OCTETS and prefix is None
-    if too_few or len(octets) > _OCTETS or not all(octet.isdigit() for octet in octets):
-        return None
     if slash:
         prefix = int(length) if length.isdigit() and len(length) <= _MOST_CIDR_DIGITS else _BITS
-    address = _ipv4(octets + [b"0"] * (_OCTETS - len(octets)))
+    address = None if b":" in dotted else usual_address(dotted.decode("latin-1"))
+    if address is None:
+        octets = dotted.split(b".")
+        too_few = len(octets) < _OCTETS and not may_be_partial
+        if too_few or len(octets) > _OCTETS or not all(octet.isdigit() for octet in octets):
+            return None
+        address = _ipv4(octets + [b"0"] * (_OCTETS - len(octets)))
     if address is None or (prefix is not None and prefix > _IPV4_BITS):
         return None
     return Network(address, ONES if prefix is None else ONES << (_IPV4_BITS - prefix) & ONES)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.lists.netaddr import IPV4_SPACE, ONES, Network, read_address
+from postgrey_exporter.lists.netaddr import IPV4_SPACE, ONES, Network, read_address, usual_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _MOST_BLOCKS: Final = 50_000
 """Blocks of 256 IPv4 addresses remembered: more than a week of mail has."""
@@ -37,6 +37,21 @@ class NetworkIndex:
     def _chosen(self, fits: Callable[[int, int], int]) -> list[tuple[int, dict[int, int]]]:
         return [(mask, bases) for mask, bases in self._by_mask.items() if any(fits(base, mask) for base in bases)]
 
+    def __bool__(self) -> bool:
+        """Tell whether there are any networks."""
+        return bool(self._by_mask)
+
+    def holding(self, client_addresses: Sequence[str]) -> Iterator[int]:
+        """Yield which of many addresses some network holds, as indices in their order."""
+        known = self._blocks.get
+        for index, address in enumerate(client_addresses):
+            block, _, last = address.rpartition(".")
+            position = known(block) if last in _LAST_OCTETS else None
+            if position is None:
+                position = self._look_up(address, block)
+            if position != _NOWHERE:
+                yield index
+
     def first(self, client_address: str, otherwise: int) -> int:
         """Return the lowest position of the networks that hold an address, or ``otherwise``.
 
@@ -51,18 +66,21 @@ class NetworkIndex:
         return otherwise if position == _NOWHERE else position
 
     def _look_up(self, client_address: str, block: str) -> int:
-        client = read_address(client_address)
-        if client is None:
-            return _NOWHERE
-        if client.mask != ONES:
-            return self._first_around(client)
-        is_ipv4 = not client.address & IPV4_SPACE
+        address = usual_address(client_address)
+        if address is None:
+            client = read_address(client_address)
+            if client is None:
+                return _NOWHERE
+            if client.mask != ONES:
+                return self._first_around(client)
+            address = client.address
+        is_ipv4 = not address & IPV4_SPACE
         position = _NOWHERE
         for mask, bases in self._for_ipv4 if is_ipv4 else self._for_ipv6:
-            found = bases.get(client.address & mask, _NOWHERE)
+            found = bases.get(address & mask, _NOWHERE)
             if found != _NOWHERE and (position == _NOWHERE or found < position):
                 position = found
-        if is_ipv4 and ":" not in block and client.address & _BLOCK not in self._split_blocks:
+        if is_ipv4 and ":" not in block and address & _BLOCK not in self._split_blocks:
             if len(self._blocks) >= _MOST_BLOCKS:
                 self._blocks.clear()
             self._blocks[block] = position

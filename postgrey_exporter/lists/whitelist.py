@@ -21,6 +21,7 @@ _IPV4: Final = re.compile(rb"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?:/\d{1,2})?")
 _THREE_OCTETS: Final = re.compile(rb"\d{1,3}\.\d{1,3}\.\d{1,3}")
 _TWO_OCTETS: Final = re.compile(rb"\d{1,3}\.\d{1,3}")
 _HAS_BLANK: Final = re.compile(rb"\s")
+_LEADING_ZERO: Final = re.compile(rb"(?:^|\.)0[0-9]")
 _PARTIAL_PREFIX: Final = 24
 
 # The bulk of every list: a plain host name, whose last label has a letter and so is no address.
@@ -106,8 +107,7 @@ class _Line:
         if network is None:
             self._warn(f"postgrey drops {shown(self._text)} in silence: it is no IPv4 address or network")
             return
-        octets = self._text.partition(b"/")[0].split(b".")
-        if any(len(octet) > 1 and octet.startswith(b"0") for octet in octets):
+        if _LEADING_ZERO.search(self._text):
             address = IPv4Address(network.address)
             self._warn(f"a leading zero makes an octal number: postgrey reads {address}")
         self._add(network.base())

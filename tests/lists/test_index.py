@@ -161,3 +161,6 @@ def test_an_address_with_a_mask_is_covered_by_what_holds_all_of_it() -> None:
     lists = Lists([read_whitelist(b"192.0.2.0/25", "list")])
     assert lists.covers("x.example.com", "192.0.2.1/32")
     assert not lists.covers("x.example.com", "192.0.2.0/24")
+    lists = Lists([read_whitelist(b"2001:db8::/31", "list")])
+    assert lists.covers("x.example.com", "2001:db8::/32")
+    assert not lists.covers("x.example.com", "2001:db8::/30")

@@ -6,7 +6,7 @@ lower-case names without line ends, and for patterns that are blind to case.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from postgrey_exporter.lists.perl import byteset
 from postgrey_exporter.lists.perl.tree import (
@@ -28,7 +28,7 @@ from postgrey_exporter.lists.perl.tree import (
 _ENDS: Final = frozenset({Anchor.END, Anchor.LINE_END, Anchor.VERY_END})
 _STARTS: Final = frozenset({Anchor.START, Anchor.LINE_START})
 _MOST_TAILS: Final = 64
-_LONG_ENOUGH: Final = 8
+LONG_ENOUGH: Final = 8
 """Bytes of a tail from which on it is not worth telling the branches before it apart."""
 _SHORTEST_NEEDLE: Final = 3
 
@@ -50,6 +50,8 @@ class Tail(NamedTuple):
 
     def literal_end(self) -> bytes:
         """Return the fixed bytes at the very end, up to the first from the right that is not."""
+        if None not in self.places:
+            return bytes(cast("tuple[int, ...]", self.places))
         fixed = bytearray()
         for byte in reversed(self.places):
             if byte is None:
@@ -116,7 +118,7 @@ def _collect(tail: Tail, found: list[Tail], *, ended: bool) -> None:
                 conditional = conditional or places[0] is None
             case Anchor() if last in _ENDS and not places:
                 ended = True
-            case Choice(branches) if len(places) < _LONG_ENOUGH and len(found) + len(branches) <= _MOST_TAILS:
+            case Choice(branches) if len(places) < LONG_ENOUGH and len(found) + len(branches) <= _MOST_TAILS:
                 for branch in branches:
                     _collect(Tail(places, (*before[:-1], branch), conditional), found, ended=ended)
                 return

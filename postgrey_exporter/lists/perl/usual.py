@@ -1,0 +1,38 @@
+r"""Patterns of the form that nearly every line of a list has, told at a glance from the others.
+
+``/\.example\.com$/``, ``/^mail\d+\.example\.com$/`` and ``/.*\.example\.com$/`` end in literal text, and are made of
+nothing that Perl could refuse or that `grammar` would not understand. That is all one has to know of a pattern until
+a client's name has that end.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from postgrey_exporter.lists.perl.tails import Tail
+from postgrey_exporter.lists.perl.tree import Anchor
+
+_LONGEST: Final = 255
+"""Bytes; where a pattern ends in what is no literal text, the time grows with the square."""
+_LITERAL: Final = rb"[0-9A-Za-z_-]"
+_ESCAPED: Final = rb"\\[./_-]"
+_CLASS: Final = rb"\[\^?(?:0-9|a-z|A-Z|\\[dw.]|[0-9A-Za-z_.])+-?\]"
+# Each byte of a pattern can be read in one way only, so that nothing is tried again and again.
+_USUAL: Final = re.compile(
+    rb"(\^|\((?:\?:)?\^\|\\\.\))?"
+    rb"(?:(?:" + _LITERAL + rb"|" + _ESCAPED + rb"|\.|\\[dw]|" + _CLASS + rb")(?:[*+?]\??)?)*?"
+    rb"(" + _LITERAL + rb"*(?:" + _ESCAPED + _LITERAL + rb"*)*)\$"
+)
+
+
+def usual_tail(pattern: bytes) -> Tail | None:
+    """Return the literal end of a pattern of the usual form; ``None`` for every other pattern.
+
+    Of such a pattern `read_perl` tells no fault, no plain letter and nothing that minds case.
+    """
+    found = _USUAL.fullmatch(pattern) if len(pattern) <= _LONGEST else None
+    if not found or not found[2]:
+        return None
+    is_whole = found[1] == b"^" and found.start(2) == 1
+    return Tail(tuple(found[2].replace(b"\\", b"").lower()), (Anchor.START,) if is_whole else (), conditional=False)

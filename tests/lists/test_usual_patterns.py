@@ -1,0 +1,109 @@
+"""Patterns of the usual form, which are read late, mean and warn of what reading them at once would tell."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import product
+
+import pytest
+
+from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+from postgrey_exporter.lists.perl.grammar import read_perl
+from postgrey_exporter.lists.perl.tails import tails
+from postgrey_exporter.lists.perl.tree import is_case_blind
+from postgrey_exporter.lists.perl.usual import usual_tail
+
+
+def words(*lines: str) -> list[str]:
+    """Return the words of some lines, and the empty one."""
+    return [word for line in lines for word in line.split()] + [""]
+
+
+ATOMS = words(
+    r"mail MX a 7 - _ \. \- \/ . \d \w [a-z] [0-9] [a-z0-9-] [^.] [12] [\d-] [\w.-] [A-Za-z]",
+    r"[b-a] [a-] [-a] [a\-z] [a-c-e] [0-9-z] [] [^] [\d-z] [z-\d] [[:alpha:]] \D \s \\ \1 \Q \E \b",
+    r"$ ^ ( ) (?:a|b) (?-i) | { } , #",
+)
+QUANTIFIERS = words("* + ? *? +? ?? *+ ++ ?+ ** {2} {1,2} {")
+STARTS = words(r"^ ^* (^|\.) (?:^|\.) (?:^|\.)* .*\. mail")
+ENDS = words(r"$ \.example\.com$ \.Example.com$ com\$ \.com\z \.com$*")
+PATTERNS = ["".join(parts).encode() for parts in product(STARTS, ATOMS, QUANTIFIERS, ENDS)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "end", "is_whole"),
+    [
+        pytest.param(rb"\.Example\.com$", b".example.com", False, id="the end of a name"),
+        pytest.param(rb"^mail-1\.example\.com$", b"mail-1.example.com", True, id="a whole name"),
+        pytest.param(rb"^mail\d+\.example\.com$", b".example.com", False, id="digits"),
+        pytest.param(rb"^mx[12]?.*?\.example\.com$", b".example.com", False, id="anything between"),
+        pytest.param(rb"^[a-z0-9-]+\.example\.com$", b".example.com", False, id="a class"),
+        pytest.param(rb"(^|\.)example\.com$", b"example.com", False, id="the name or what is below"),
+        pytest.param(rb"mx.example\.com$", b"example.com", False, id="a dot that may be anything"),
+        pytest.param(rb"mx*example\.com$", b"example.com", False, id="a letter that may be missing"),
+    ],
+)
+def test_what_people_write_is_told_at_a_glance(pattern: bytes, end: bytes, *, is_whole: bool) -> None:
+    tail = usual_tail(pattern)
+
+    assert tail is not None
+    assert (tail.literal_end(), tail.is_whole) == (end, is_whole)
+
+
+def test_what_is_told_at_a_glance_is_what_reading_it_tells() -> None:
+    told = [(pattern, usual) for pattern in PATTERNS if (usual := usual_tail(pattern))]
+    for pattern, usual in told:
+        tree, plain_letters = read_perl(pattern)
+        assert plain_letters == ()
+        assert is_case_blind(tree)
+        found = tails(tree)
+        assert found is not None
+        assert all(tail.literal_end().endswith(usual.literal_end()) for tail in found)
+        assert usual.is_whole <= all(tail.is_whole and tail.places == usual.places for tail in found)
+    assert len(told) > 1000
+
+
+def test_a_pattern_read_late_matches_as_one_read_at_once() -> None:
+    names = [
+        f"{front}.Example.com".encode() for front in ("mail", "MAILmail", "mx", "mail.a", "a-", "mail7", "7_", "")
+    ]
+    told = [pattern for pattern in PATTERNS if pattern.endswith(rb"\.example\.com$") and usual_tail(pattern)]
+    for pattern in told:
+        # A group around all of it is not of the usual form.
+        late, at_once = ClientPattern(pattern), ClientPattern(b"(?:" + pattern + b")")
+        matched = [(late.matches(name, name.lower()), at_once.matches(name, name.lower())) for name in names]
+        assert [(pattern, one) for one, other in matched if one is not other] == []
+    assert len(told) > 500
+
+
+def test_a_pattern_that_is_not_needed_is_not_compiled_nor_is_what_compiles_it_imported() -> None:
+    program = """
+import sys
+from postgrey_exporter.lists import Lists, read_whitelist
+lists = Lists([read_whitelist(rb"/^mail\\d+\\.example\\.com$/", "list")])
+assert not lists.covers("mail.example.net", "192.0.2.1")
+assert lists.covers("mail1.example.com", "192.0.2.1")
+print("regex" in sys.modules)
+"""
+
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "False\n"
+
+
+def test_a_long_pattern_that_is_not_of_the_usual_form_is_told_quickly() -> None:
+    for pattern in (b"a" * 4000 + b"*$", rb"\." * 2000 + b"*+$", b"[a-z]" * 800 + b"(", b"a" * 254 + b"("):
+        assert usual_tail(pattern) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        pytest.param(rb"^Mail\.example\.com$", b"MAIL.Example.com", id="whole"),
+        pytest.param(rb"^Mail\d+\.example\.com$", b"MAIL7.Example.com", id="read late"),
+        pytest.param(rb"\.Example\.com$", b"a.EXAMPLE.com", id="an end"),
+    ],
+)
+def test_case_does_not_matter(pattern: bytes, name: bytes) -> None:
+    assert ClientPattern(pattern).matches(name, name.lower())
