@@ -9,18 +9,17 @@ provider does. The log can't tell the two apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from postgrey_exporter.domains import UNKNOWN
 from postgrey_exporter.entry import network_entry, whitelist_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
+    from collections.abc import Set as AbstractSet
 
+    from postgrey_exporter.evidence import Evidence, Parties, Party
     from postgrey_exporter.lists import ListKind
-    from postgrey_exporter.messages import Evidence
-    from postgrey_exporter.parties import Parties, Party
 
 FEWEST_MESSAGES: Final = 3
 """Messages, and such as arrived or never came back, below which they prove nothing."""
@@ -42,8 +41,7 @@ SHORT_DELAY_SECONDS: Final = 3600.0
 """A median delay below which greylisting does what it is for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(NamedTuple):
     """What to do, and why."""
 
     kind: Literal["whitelist", "ignore", "look"]
@@ -63,35 +61,43 @@ def covered(by: ListKind) -> Advice:
     return Advice(by, f"all of its clients are on the {_LIST_NAMES[by]} already", None)
 
 
-def advise(domain: str, parties: Parties, ignored: Collection[str] = ()) -> Advice:
+def advise(
+    domain: str, parties: Parties, ignored: Callable[[], AbstractSet[str]] = frozenset, *, propose: bool = True
+) -> Advice:
     """Advise on a domain by those of its clients that no list covers.
 
-    ``ignored`` are the names of others of the domain, which stay greylisted: no line is proposed that covers one.
+    ``ignored`` returns the names of others of the domain, which stay greylisted: no line is proposed that covers one.
+    Who has no use for a line can have the rest alone: with ``propose`` false it is worked out only where the advice
+    depends on it.
     """
     if domain == UNKNOWN:
         return ON_NAMELESS
     if _is_pool(parties.mail):
-        return _on_pool(parties, ignored)
+        return _on_pool(parties, ignored())
     lines, attempts = parties.lines, parties.servers.attempts + parties.lines.attempts
     if lines.attempts >= LEAST_LINES_SHARE * attempts:
         share = f"{lines.attempts} of {_count(attempts, 'attempt')} came from customers' lines"
         return Advice("ignore", f"{share}; {_fate(lines.evidence)}", None)
-    return _on_servers(parties, ignored)
+    advice = _on_servers(parties.servers)
+    if advice.kind == "look" and propose:
+        entry = whitelist_entry(parties.servers.names(), parties.lines.names() | ignored())
+        return Advice(advice.kind, advice.why, entry)
+    return advice
 
 
-def _on_pool(parties: Parties, ignored: Collection[str]) -> Advice:
-    names, known = parties.mail.names, parties.mail.evidence
-    entry = whitelist_entry(names, (parties.servers.names - names) | parties.lines.names | set(ignored))
+def _on_pool(parties: Parties, ignored: AbstractSet[str]) -> Advice:
+    names, known = parties.mail.names(), parties.mail.evidence
+    entry = whitelist_entry(names, (parties.servers.names() - names) | parties.lines.names() | ignored)
     if entry is None:
         return Advice("look", f"{_fate(known)}; but no line tells its mail servers from the rest", None)
     return Advice("whitelist", _fate(known), entry)
 
 
-def _on_servers(parties: Parties, ignored: Collection[str]) -> Advice:
-    """Advise on what is neither a pool nor an ISP's customers."""
-    servers, known = parties.servers, parties.servers.evidence
+def _on_servers(servers: Party) -> Advice:
+    """Advise on what is neither a pool nor an ISP's customers, without a line."""
+    known = servers.evidence
     if known.messages < FEWEST_MESSAGES:
-        return Advice("look", f"too little to go by: {_fate(known)}", _entry_for_servers(parties, ignored))
+        return Advice("look", f"too little to go by: {_fate(known)}", None)
     if not _moves(servers) and _median(known) < SHORT_DELAY_SECONDS:
         return Advice("ignore", f"greylisting does no harm here: {_fate(known)}", None)
     if servers.pause > LONGEST_PAUSE_SECONDS:
@@ -99,11 +105,7 @@ def _on_servers(parties: Parties, ignored: Collection[str]) -> Advice:
     settled = known.delivered + known.lost
     if settled >= FEWEST_MESSAGES and known.delivered <= MOST_ARRIVED_SHARE_OF_BOTS * settled:
         return Advice("ignore", f"{known.lost} of {_count(known.messages, 'message')} never came back", None)
-    return Advice("look", _fate(known), _entry_for_servers(parties, ignored))
-
-
-def _entry_for_servers(parties: Parties, ignored: Collection[str]) -> str | None:
-    return whitelist_entry(parties.servers.names, parties.lines.names | set(ignored))
+    return Advice("look", _fate(known), None)
 
 
 def advise_on_network(addresses: Collection[str], known: Evidence) -> Advice:

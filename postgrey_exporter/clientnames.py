@@ -49,10 +49,14 @@ _WORD: Final = re.compile(r"[a-z]+")
 _NUMBER: Final = re.compile(r"[0-9]+")
 _MAC: Final = re.compile(r"[0-9a-f]{12}")
 _DIGITS: Final = str.maketrans("123456789", "000000000")
-_LINE: Final = 1
-_MAIL: Final = 2
-_OUT: Final = 4
-_MAC_ADDRESS: Final = 8
+SAYS_LINE: Final = 1
+"""A customer's line, see `words_say`."""
+SAYS_MAIL: Final = 2
+"""A mail server."""
+SAYS_SENDER: Final = 4
+"""A mail server, where nothing says otherwise."""
+SAYS_MAC: Final = 8
+"""The hardware address of a customer's modem stands in the name."""
 _MX: Final = re.compile(r"mx[a-z]*")
 _SENDER: Final = re.compile(r"[a-z]*out|sender")
 
@@ -60,9 +64,11 @@ _SENDER: Final = re.compile(r"[a-z]*out|sender")
 class ClientKind(Enum):
     """What a client is by its name."""
 
-    LINE = "customer's line"
-    MAIL = "mail server"
-    UNCLEAR = "unclear"
+    UNCLEAR = 0
+    MAIL = 1
+    """A mail server."""
+    LINE = 2
+    """A customer's line."""
 
 
 def kind_of(name: str, address: str) -> ClientKind:
@@ -79,37 +85,42 @@ def kind_in_domain(name: str, address: str, domain: str) -> ClientKind:
     """Return what a client is by its name, whose registrable domain is known already."""
     host = name.lower().rstrip(".").removesuffix(domain).rstrip(".")
     label, _, rest = host.partition(".")
-    says = _words_say(label.translate(_DIGITS)) | _words_say(rest)
+    says = words_say(label.translate(_DIGITS)) | words_say(rest) | domain_says(domain)
     # Most names say one of the two, and the address makes no difference.
-    by_address = bool(says & _LINE) == bool(says & _MAIL) and (says & _MAC_ADDRESS or has_address(host, address))
-    if says & _LINE and (by_address or not says & _MAIL):
+    by_address = bool(says & SAYS_LINE) == bool(says & SAYS_MAIL) and (says & SAYS_MAC or has_address(host, address))
+    if says & SAYS_LINE and (by_address or not says & SAYS_MAIL):
         return ClientKind.LINE
-    if says & _MAIL:
+    if says & SAYS_MAIL:
         return ClientKind.MAIL
-    if says & _MAC_ADDRESS or by_address:
+    if by_address:
         return ClientKind.LINE
-    if says & _OUT or _has_part(domain.partition(".")[0], MAIL_DOMAIN_PARTS):
+    if says & SAYS_SENDER:
         return ClientKind.MAIL
     return ClientKind.UNCLEAR
 
 
 @lru_cache(maxsize=8192)
-def _words_say(labels: str) -> int:
-    """Return what some labels of a name say: `_LINE`, `_MAIL`, `_OUT`, `_MAC_ADDRESS`.
+def words_say(labels: str) -> int:
+    """Return what some labels of a name say: `SAYS_LINE`, `SAYS_MAIL`, `SAYS_SENDER`, `SAYS_MAC`, or several.
 
     The first label with zeros for its digits, and the others: thousands of names have the same two.
     """
     words = _WORD.findall(labels)
     says = 0
     if not CUSTOMER_WORDS.isdisjoint(words) or _has_part(labels, CUSTOMER_PARTS):
-        says |= _LINE
+        says |= SAYS_LINE
     if _has_part(labels, MAIL_PARTS) or any(_MX.fullmatch(word) for word in words):
-        says |= _MAIL
+        says |= SAYS_MAIL
     if any(_SENDER.fullmatch(word) for word in words):
-        says |= _OUT
+        says |= SAYS_SENDER
     if _MAC.search(labels):
-        says |= _MAC_ADDRESS
+        says |= SAYS_MAC
     return says
+
+
+def domain_says(domain: str) -> int:
+    """Return what a registrable domain itself says of its clients: `SAYS_SENDER`, or nothing."""
+    return SAYS_SENDER if _has_part(domain.partition(".")[0], MAIL_DOMAIN_PARTS) else 0
 
 
 def has_address(host: str, address: str) -> bool:

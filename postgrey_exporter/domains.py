@@ -14,7 +14,7 @@ from postgrey_exporter.suffixes import public_suffixes
 UNKNOWN: Final = "unknown"
 """The domain of clients without a usable name: no verified reverse name, an address, an impossible name."""
 
-_MAX_NAME_LENGTH: Final = 253
+MAX_NAME_LENGTH: Final = 253
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_LABEL: Final = re.compile(_LABEL)
 _HOST_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
@@ -29,7 +29,7 @@ def registrable_domain(client_name: str) -> str:
     name = client_name.lower().rstrip(".")
     label, _, parent = name.partition(".")
     shared = domain_of_all_below(parent)
-    if shared is not None and len(name) <= _MAX_NAME_LENGTH and _HOST_LABEL.fullmatch(label):
+    if shared is not None and len(name) <= MAX_NAME_LENGTH and _HOST_LABEL.fullmatch(label):
         return shared
     return _domain_of(name)
 
@@ -55,4 +55,4 @@ def _domain_of(name: str) -> str:
 
 
 def _is_host_name(name: str) -> bool:
-    return len(name) <= _MAX_NAME_LENGTH and _HOST_NAME.fullmatch(name) is not None
+    return len(name) <= MAX_NAME_LENGTH and _HOST_NAME.fullmatch(name) is not None

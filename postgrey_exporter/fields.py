@@ -1,9 +1,9 @@
-"""The fields of a line of postgrey's, each distinct one parsed once: what they mean, not where they stand."""
+"""The fields of a line of postgrey's: what they mean, not where they stand."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter import addresses
 from postgrey_exporter.decision import (
@@ -21,14 +21,14 @@ from postgrey_exporter.decision import (
 from postgrey_exporter.messages import message_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from postgrey_exporter.hashing import KeyedHash
+    from postgrey_exporter.counting.hashing import KeyedHash
 
 Verdict = tuple[str, str]
 """An action and a reason, as in `Decision`."""
 
 _UNKNOWN_NAME: Final = "unknown"
+LONGEST_NAME: Final = 512
+"""Bytes of a client's name that postgrey keeps (mux_input); a longer one is not postgrey's."""
 _EARLY_RETRY: Final = re.compile(rb"early-retry \([0-9]+s missing\)")
 _PASS_REASONS: Final = {
     b"triplet found": TRIPLET_FOUND,
@@ -36,26 +36,6 @@ _PASS_REASONS: Final = {
     b"recipient whitelist": RECIPIENT_WHITELIST,
     b"client AWL": CLIENT_AWL,
 }
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-class Memo(dict[K, V]):
-    """Remembers what a function made of each key; forgets all of it when that has become much."""
-
-    def __init__(self, make: Callable[[K], V], most: int = 8_000) -> None:
-        """Take the function, and how many keys are remembered."""
-        super().__init__()
-        self._make = make
-        self._most = most
-
-    def __missing__(self, key: K) -> V:
-        """Make the value of a key that is asked for the first time."""
-        if len(self) >= self._most:
-            self.clear()
-        value = self[key] = self._make(key)
-        return value
 
 
 def verdict_of(action: bytes, reason: bytes | None) -> Verdict | None:
@@ -71,7 +51,9 @@ def verdict_of(action: bytes, reason: bytes | None) -> Verdict | None:
 
 
 def client_of(name: bytes | None, address: bytes | None) -> Client | None:
-    """Return a client by its two fields, either of which may be missing; ``None`` when the address is none."""
+    """Return a client by its two fields, either of which may be missing; ``None`` when one can't be what it says."""
+    if name and len(name) > LONGEST_NAME:
+        return None
     try:
         spelled = addresses.normalise(address.decode("ascii")) if address else ""
     except ValueError:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from postgrey_exporter.evidence import Evidence
     from postgrey_exporter.lists import ListFileStatus
-    from postgrey_exporter.messages import Evidence
     from postgrey_exporter.snapshot import Snapshot
     from postgrey_exporter.sources import SourceStatus
 

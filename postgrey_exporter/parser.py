@@ -7,20 +7,22 @@ postgrey's the fields are read from the left, so that what a sender address cont
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from dataclasses import dataclass, field
 from math import isnan
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.decision import PASS, TRIPLET_FOUND, Client, Decision
-from postgrey_exporter.fields import Memo, client_of, message_of, name_of, verdict_of
-from postgrey_exporter.hashing import KEY_SIZE, KeyedHash
+from postgrey_exporter.counting.decisions import Decisions
+from postgrey_exporter.counting.hashing import KEY_SIZE, KeyedHash
+from postgrey_exporter.counting.usual import UsualLines
+from postgrey_exporter.decision import PASS, TRIPLET_FOUND, Decision
+from postgrey_exporter.fields import client_of, message_of, verdict_of
 from postgrey_exporter.syslog import HeaderReader
-from postgrey_exporter.usual import UsualLines
 
 if TYPE_CHECKING:
     from datetime import tzinfo
+
 
 DEFAULT_TAG: Final = "postgrey"
 
@@ -31,9 +33,8 @@ MALFORMED: Final = "malformed"
 OUTCOMES: Final = (DECISION, NO_DECISION, FOREIGN, MALFORMED)
 """What a line can be: a decision; postgrey's, but none; another program's; postgrey's and not understood."""
 
-_SAMPLE_SIZE: Final = 1 << 16
-_CROWDED: Final = 4
 _MOST_REPEATS_DIGITS: Final = 5
+_MOST_DELAY_SECONDS: Final = (1 << 31) - 1  # what is kept of a delay; postgrey forgets a triplet long before
 _FIELD: Final = rb"(?:delay|client_name|client_address|sender|recipient)="
 
 # Source of the field order: mylog_action in postgrey 1.37; an empty field is left out. A reason of a patched
@@ -65,65 +66,52 @@ class Parsed:
 class Parser:
     """Parses blocks of whole lines; keeps nothing between them but caches."""
 
-    def __init__(
-        self,
-        tag: str = DEFAULT_TAG,
-        zone: tzinfo | None = None,
-        secret: bytes | None = None,
-        *,
-        counts_foreign: bool = True,
-    ) -> None:
+    def __init__(self, tag: str = DEFAULT_TAG, zone: tzinfo | None = None, secret: bytes | None = None) -> None:
         """Take the syslog tag that postgrey logs under, and the zone of stamps without one (None: the system's).
 
         ``secret`` is what senders and recipients are hashed with; without one the hashes hold for this parser only.
-        Who does not ask for the lines of other programs is spared the time to count them.
         """
-        self._counts_foreign = counts_foreign
-        self._keyed = KeyedHash(secrets.token_bytes(KEY_SIZE) if secret is None else secret)
-        self._tag_text = b" " + tag.encode()
-        tag_pattern = re.escape(self._tag_text) + rb"(?:\[[0-9]+\])?: (?:\[ID [0-9]+ [a-z0-9]+\.[a-z]+\] )?"
-        self._tag = re.compile(tag_pattern)
+        secret = os.urandom(KEY_SIZE) if secret is None else secret
+        self.keyed = KeyedHash(secret)
+        """What a tally hashes with that takes this parser's decisions."""
+        self._options = tag, zone, secret
+        tag_text = b" " + tag.encode()
+        self._tag = re.compile(re.escape(tag_text) + rb"(?:\[[0-9]+\])?: (?:\[ID [0-9]+ [a-z0-9]+\.[a-z]+\] )?")
         self._headers = HeaderReader(zone)
-        self._usual = UsualLines(tag_pattern, self._headers, self._keyed)
-        self._clients: Memo[tuple[bytes | None, bytes | None], Client | None] = Memo(lambda key: client_of(*key))
-        self._messages: Memo[bytes, int] = Memo(
-            lambda text: message_of(self._keyed, text, b", sender=", b", recipient=")
-        )
+        self._usual = UsualLines(tag_text, self._headers, self.keyed)
 
-    def parse(self, lines: bytes, seen_at: float) -> Parsed:
-        """Parse whole lines, the last one with or without its newline.
+    def another(self) -> Parser:
+        """Return one for another thread, whose decisions go together with those of this one."""
+        return Parser(*self._options)
+
+    def read(self, lines: bytes | memoryview, seen_at: float) -> Decisions:
+        """Return the decisions of whole lines, the last one with or without its newline.
 
         ``seen_at`` (seconds since the epoch) is when the lines were there at the latest: it gives the year to
         stamps without one, and the time to lines without a header.
         """
+        decisions = Decisions()
+        others = Parsed()
+
+        def read_unusual(line: bytes) -> None:
+            before = len(others.decisions)
+            others.foreign += not self._read_line(line, seen_at, others)
+            for decision in others.decisions[before:]:
+                decisions.add(decision, self.keyed)
+
+        usual, foreign = self._usual.read(lines, seen_at, decisions, read_unusual)
+        decisions.lines[DECISION] = usual + len(others.decisions)
+        decisions.lines[NO_DECISION] = others.no_decision
+        decisions.lines[FOREIGN] = foreign + others.foreign
+        decisions.lines[MALFORMED] = others.malformed
+        return decisions
+
+    def parse(self, lines: bytes, seen_at: float) -> Parsed:
+        """Return what whole lines hold, each decision by itself; by the long way alone: the same as `read`."""
         parsed = Parsed()
-        candidates = self._candidates(lines)
-        unusual = self._usual.read(candidates, seen_at, parsed.decisions)
-        ours = len(candidates) - sum(not self._read_line(line, seen_at, parsed) for line in unusual)
-        if self._counts_foreign:
-            total = lines.count(b"\n") + (bool(lines) and not lines.endswith(b"\n"))
-            parsed.foreign = total - ours
+        for line in lines.removesuffix(b"\n").split(b"\n") if lines else ():
+            parsed.foreign += not self._read_line(line, seen_at, parsed)
         return parsed
-
-    def _candidates(self, lines: bytes) -> list[bytes]:
-        """Return the lines that may be postgrey's, without their ends, in their order.
-
-        Where they are few they are found by searching the block for the tag: several times faster than looking at
-        each line.
-        """
-        tag = self._tag_text
-        if lines.count(tag, 0, _SAMPLE_SIZE) * _CROWDED >= lines.count(b"\n", 0, _SAMPLE_SIZE):
-            return lines.split(b"\n")
-        tagged = []
-        at = lines.find(tag)
-        while at >= 0:
-            end = _line_end(lines, at)
-            tagged.append(lines[lines.rfind(b"\n", 0, at) + 1 : end])
-            at = lines.find(tag, end)
-        if lines.count(b"action=") == sum(line.count(b"action=") for line in tagged):
-            return tagged
-        # Some of the other lines may be postgrey's without a header.
-        return [line for line in lines.split(b"\n") if tag in line or b"action=" in line]
 
     def _read_line(self, line: bytes, seen_at: float, parsed: Parsed) -> bool:
         """Note what a line of any form is, and tell whether it is postgrey's."""
@@ -138,10 +126,13 @@ class Parser:
 
     def _header(self, line: bytes, seen_at: float) -> tuple[float | None, int]:
         """Return the moment of a line that is postgrey's, and where its message begins."""
-        for tag in self._tag.finditer(line):
+        tag = self._tag.search(line)
+        while tag is not None:
             moment = self._headers.moment(line, 0, tag.start(), seen_at)
             if moment is not None:
                 return moment, tag.end()
+            # The blank behind what is no tag may be the one before the tag.
+            tag = self._tag.search(line, tag.start() + 1)
         return (seen_at if _CLAIMS_DECISION.match(line) else None), 0
 
     def _read_message(self, line: bytes, start: int, end: int, moment: float, parsed: Parsed) -> None:
@@ -156,10 +147,16 @@ class Parser:
             parsed.malformed += 1
         elif repeated := _REPEATED.fullmatch(line, start, end):
             self._read_repeated(repeated, moment, parsed)
+        # ``client=`` was the name where there was one, else the address.
         elif old := _BEFORE_1_28.fullmatch(line, start, end):
-            client = self._old_client(old[2])
-            key = message_of(self._keyed, old[3], b", from=", b", to=")
-            parsed.decisions.append(Decision(moment, PASS, TRIPLET_FOUND, client, int(old[1]), key))
+            client = client_of(None, old[2]) or client_of(old[2], None)
+            if client is None:
+                parsed.malformed += 1
+            else:
+                key = message_of(self.keyed, old[3], b", from=", b", to=")
+                parsed.decisions.append(
+                    Decision(moment, PASS, TRIPLET_FOUND, client, min(int(old[1]), _MOST_DELAY_SECONDS), key)
+                )
         else:
             parsed.no_decision += 1
 
@@ -185,18 +182,11 @@ class Parser:
         address: bytes | None,
         sender_recipient: bytes,
     ) -> Decision | None:
-        client = self._clients[name, address]
+        client = client_of(name, address)
         verdict = verdict_of(action, reason)
         if client is None or verdict is None:
             return None
-        seconds = None if delay is None else int(delay)
-        return Decision(moment, *verdict, client, seconds, self._messages[sender_recipient])
-
-    def _old_client(self, text: bytes) -> Client:
-        """Read ``client=`` of postgrey before 1.28, which is a name where there was one, else an address."""
-        return self._clients[None, text] or Client(name_of(text), "")
-
-
-def _line_end(lines: bytes, start: int) -> int:
-    end = lines.find(b"\n", start)
-    return len(lines) if end < 0 else end
+        seconds = None if delay is None else min(int(delay), _MOST_DELAY_SECONDS)
+        return Decision(
+            moment, *verdict, client, seconds, message_of(self.keyed, sender_recipient, b", sender=", b", recipient=")
+        )

@@ -1,32 +1,31 @@
-"""Where a client belongs: what its name and its address say, worked out once for each."""
+"""Where a client belongs, and what it is by its name: what counting needs to know of each, worked out once."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
 
-from postgrey_exporter.addresses import network_number
-from postgrey_exporter.clientnames import ClientKind, kind_in_domain
-from postgrey_exporter.domains import registrable_domain
-
-if TYPE_CHECKING:
-    from postgrey_exporter.decision import Client
+from postgrey_exporter.clientnames import ClientKind, domain_says, kind_in_domain, words_say
+from postgrey_exporter.domains import domain_of_all_below, registrable_domain
 
 
-class Place(NamedTuple):
-    """What a client is counted by."""
+@lru_cache(maxsize=8192)
+def below(parent: str) -> tuple[str, int] | None:
+    """Return what all hosts directly below a name have in common: their domain, and what their names say of them.
 
-    domain: str
-    """Its registrable domain, or `domains.UNKNOWN`."""
-    network: int
-    """A number that stands for its network, see `addresses.network_number`."""
-    kind: ClientKind
-    """What its name says of it."""
+    ``None`` where that differs from host to host, or nothing is known.
+    """
+    domain = domain_of_all_below(parent)
+    if domain is None:
+        return None
+    return domain, words_say(parent.removesuffix(domain).rstrip(".")) | domain_says(domain)
 
 
-@lru_cache(maxsize=8_192)
-def place_of(client: Client) -> Place:
-    """Return where a client belongs."""
-    name, address = client
+def label_says(label: str) -> int:
+    """Return what the first label of a client's name says, all of whose digits are zeros."""
+    return words_say(label)
+
+
+def domain_and_kind(name: str, address: str) -> tuple[str, ClientKind]:
+    """Return a client's registrable domain, or `domains.UNKNOWN`, and what it is by its name."""
     domain = registrable_domain(name)
-    return Place(domain, network_number(address), kind_in_domain(name, address, domain))
+    return domain, kind_in_domain(name, address, domain)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from postgrey_exporter.advice import NOTHING_KNOWN, ON_NAMELESS, Advice, advise, covered
+from postgrey_exporter.advice import NOTHING_KNOWN, Advice, advise, covered
 from postgrey_exporter.domains import UNKNOWN
-from postgrey_exporter.messages import Evidence, evidence
-from postgrey_exporter.nameless import Nameless, NetworkStanding
-from postgrey_exporter.parties import parties
-from postgrey_exporter.places import place_of
+from postgrey_exporter.evidence import Evidence
+from postgrey_exporter.nameless import nameless_standings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from postgrey_exporter.decision import Client
-    from postgrey_exporter.facts import ClientAttempts, DomainFacts
-    from postgrey_exporter.lists import Cover, ListKind, Lists
-    from postgrey_exporter.messages import Message
-    from postgrey_exporter.places import Place
+    from postgrey_exporter.counting.facts import DomainFacts
+    from postgrey_exporter.evidence import Totals
+    from postgrey_exporter.lists import ListKind, Lists
+    from postgrey_exporter.nameless import NetworkStanding
 
 
-@dataclass(frozen=True, slots=True)
-class DomainStanding:
+class DomainStanding(NamedTuple):
     """How greylisting treated one sender domain inside the window."""
 
     domain: str
@@ -39,9 +34,9 @@ class DomainStanding:
     """Greylisted attempts from clients that no entry of a list covers."""
     covered_by: ListKind | None
     """What covers all of its clients; ``ignore`` when it takes both lists; none when one is left uncovered."""
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: Evidence = Evidence()
     """What became of its messages."""
-    unreviewed_evidence: Evidence = field(default_factory=Evidence)
+    unreviewed_evidence: Evidence = Evidence()
     """What became of those that were first tried from a network with a client that no entry of a list covers."""
     advice: Advice = NOTHING_KNOWN
     """What to do about it."""
@@ -57,8 +52,7 @@ class DomainStanding:
         return 0 if self.domain == UNKNOWN else self.unreviewed
 
 
-@dataclass(frozen=True, slots=True)
-class Standings:
+class Standings(NamedTuple):
     """All sender domains, most greylisted first."""
 
     domains: tuple[DomainStanding, ...]
@@ -73,99 +67,44 @@ class Standings:
         return tuple(sorted(chosen, key=lambda standing: (-standing.to_review, standing.domain)))
 
 
-@dataclass(slots=True)
-class _Sum:
-    new: int = 0
-    early_retry: int = 0
-    clients: int = 0
-    unreviewed: int = 0
-    covers: set[ListKind] = field(default_factory=set)
-    """The lists that cover some of the clients."""
-
-    def add(self, one: ClientAttempts, cover: Cover | None) -> None:
-        self.new += one.new
-        self.early_retry += one.early_retry
-        self.clients += 1
-        if cover is None:
-            self.unreviewed += one.new + one.early_retry
-        else:
-            self.covers.add(cover.list)
-
-    @property
-    def covered_by(self) -> ListKind:
-        """What covers the clients, where all are covered; ``ignore`` when it takes both lists."""
-        return "ignore" if "ignore" in self.covers else "whitelist"
-
-    def standing(
-        self, domain: str, networks: int, known: Evidence, of_uncovered: Evidence, advice: Advice
-    ) -> DomainStanding:
-        return DomainStanding(
-            domain=domain,
-            new=self.new,
-            early_retry=self.early_retry,
-            clients=self.clients,
-            networks=networks,
-            unreviewed=self.unreviewed,
-            covered_by=None if self.unreviewed else self.covered_by,
-            evidence=known,
-            unreviewed_evidence=of_uncovered,
-            advice=advice,
-        )
-
-
-def standings(facts: Iterable[DomainFacts], lists: Lists, now: float) -> Standings:
-    """Compute the standings at a moment."""
+def standings(facts: Iterable[DomainFacts], lists: Lists, now: float, *, propose: bool = True) -> Standings:
+    """Compute the standings at a moment; ``propose`` as for `advice.advise`."""
     domains: list[DomainStanding] = []
-    nameless = Nameless()
+    nameless: list[NetworkStanding] = []
+    nameless_networks = 0
     for of_domain in facts:
+        of_domain.judge(lists)
+        totals = of_domain.totals()
+        domains.append(_standing(of_domain, totals, now, propose=propose))
         if of_domain.domain == UNKNOWN:
-            domains.append(_unknown(nameless, of_domain, lists, now))
-        else:
-            domains.append(_domain(of_domain, lists, now))
+            nameless = nameless_standings(of_domain, now)
+            nameless_networks = totals.networks
     return Standings(
         tuple(sorted(domains, key=lambda standing: (-standing.greylisted, standing.domain))),
-        nameless.standings(now),
-        nameless.networks,
+        tuple(nameless),
+        nameless_networks,
     )
 
 
-def _domain(facts: DomainFacts, lists: Lists, now: float) -> DomainStanding:
-    total = _Sum()
-    networks: set[int] = set()
-    uncovered: list[tuple[Client, int, Place]] = []
-    ignored: set[str] = set()
-    for one in facts.attempts:
-        place, cover = place_of(one.client), lists.covers(*one.client)
-        total.add(one, cover)
-        networks.add(place.network)
-        if cover is None:
-            uncovered.append((one.client, one.new + one.early_retry, place))
-        elif cover.list == "ignore":
-            ignored.add(one.client.name)
-    messages = list(facts.messages)
-    known = known_of_uncovered = evidence(messages, now)
-    if total.covers:
-        without_cover = {place.network for _, _, place in uncovered}
-        known_of_uncovered = evidence([one for one in messages if one.network in without_cover], now)
-    if uncovered:
-        advice = advise(facts.domain, parties(uncovered, messages, now), ignored)
+def _standing(facts: DomainFacts, totals: Totals, now: float, *, propose: bool) -> DomainStanding:
+    known = of_uncovered = facts.evidence(now)
+    if totals.is_whitelisted or totals.is_ignored:
+        of_uncovered = facts.evidence_of_uncovered(now)
+    covered_by: ListKind | None = None
+    if totals.unreviewed:
+        advice = advise(facts.domain, facts.parties(now), facts.ignored_names, propose=propose)
     else:
-        advice = covered(total.covered_by)
-    return total.standing(facts.domain, len(networks), known, known_of_uncovered, advice)
-
-
-def _unknown(nameless: Nameless, facts: DomainFacts, lists: Lists, now: float) -> DomainStanding:
-    """Add up `domains.UNKNOWN`, of whose many clients and messages none is kept where no list covers any."""
-    total = _Sum()
-    for one in facts.attempts:
-        cover = lists.covers(*one.client)
-        nameless.add(one, place_of(one.client), cover)
-        total.add(one, cover)
-    messages: Iterable[Message] = nameless.sorted_out(facts.messages)
-    if total.covers:
-        messages = list(messages)
-    known = known_of_uncovered = evidence(messages, now)
-    if total.covers:
-        known_of_uncovered = evidence([one for one in messages if nameless.is_uncovered(one.network)], now)
-    advice = ON_NAMELESS if total.unreviewed else covered(total.covered_by)
-    return total.standing(UNKNOWN, nameless.networks, known, known_of_uncovered, advice)
+        covered_by = "ignore" if totals.is_ignored else "whitelist"
+        advice = covered(covered_by)
+    return DomainStanding(
+        domain=facts.domain,
+        new=totals.new,
+        early_retry=totals.early_retry,
+        clients=totals.clients,
+        networks=totals.networks,
+        unreviewed=totals.unreviewed,
+        covered_by=covered_by,
+        evidence=known,
+        unreviewed_evidence=of_uncovered,
+        advice=advice,
+    )

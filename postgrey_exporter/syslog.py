@@ -19,13 +19,11 @@ difference would drop out of the window.
 
 TRADITIONAL_STAMP_SIZE: Final = 15
 """Length of a stamp by RFC 3164 in its usual spelling: ``Feb  5 08:38:26``."""
+FRESH_SECONDS: Final = 3600.0
+"""For how long what was found out about stamps without a year holds, as the reading clock moves on."""
 HOST: Final = rb" (?:<[a-z0-9]+\.[a-z]+> )?[^ \n]+"
 """Pattern of what stands between stamp and tag. FreeBSD's syslogd -v adds <mail.info>."""
 
-_FRESH_SECONDS: Final = 3600.0
-_MOST_MINUTES_REMEMBERED: Final = 20_000
-_SECONDS: Final = {b":%02d" % second: float(second) for second in range(60)}
-_FRACTION: Final = re.compile(rb"\.[0-9]{1,9}")
 _MONTHS: Final = {
     name: number
     for number, name in enumerate(
@@ -47,30 +45,16 @@ class HeaderReader:
     def __init__(self, zone: tzinfo | None) -> None:
         """Take the zone of stamps that carry none; ``None`` is the system's own, daylight saving included."""
         self._zone = zone
-        self._hours: dict[tuple[bytes, bytes | None], float | None] = {}
-        self._minutes: dict[bytes, float] = {}
-        self._context = self._seen_at = float("-inf")
+        self._hours: dict[tuple[bytes | None, bytes | None], float | None] = {}
+        self._dated_by = float("-inf")
 
-    def moment_of_stamp(self, stamp: bytes, seen_at: float) -> float | None:
-        """Return the time of a stamp that stands alone, as `moment` does for a header that begins with it.
-
-        A minute that was met before is looked up, which takes a third of the time.
-        """
-        if seen_at != self._seen_at:
-            self._date_by(seen_at)
-        if len(stamp) == TRADITIONAL_STAMP_SIZE:
-            minute = self._minutes.get(stamp[:12])
-            second = _SECONDS.get(stamp[12:])
-            if minute is not None and second is not None:
-                return minute + second
-            return self._learn_minute(stamp, stamp[:12], None)
-        offset = b"Z" if stamp.endswith(b"Z") else stamp[-6:]
-        minute = self._minutes.get(stamp[:16] + offset)
-        second = _SECONDS.get(stamp[16:19])
-        fraction = stamp[19 : -len(offset)]
-        if minute is None or second is None or (fraction and not _FRACTION.fullmatch(fraction)):
-            return self._learn_minute(stamp, stamp[:16] + offset, offset)
-        return minute + second + float(fraction or 0)
+    def hour(self, stamp: bytes, seen_at: float) -> float | None:
+        """Return the begin of the hour that a stamp lies in, see `moment`; ``None`` for an impossible one."""
+        header = _HEADER.fullmatch(stamp + b" -")
+        if header is None:
+            return None
+        traditional, iso, _, _, offset = header.groups()
+        return self._hour(traditional, iso, offset, seen_at)
 
     def moment(self, lines: bytes, start: int, end: int, seen_at: float) -> float | None:
         """Return the time in seconds since the epoch of the header that fills ``lines[start:end]``.
@@ -87,41 +71,35 @@ class HeaderReader:
         traditional, iso, minute, second, offset = header.groups()
         if (iso is None) != (offset is None):
             return None
-        if seen_at != self._seen_at:
-            self._date_by(seen_at)
-        key = (traditional or iso, offset)
-        try:
-            hour = self._hours[key]
-        except KeyError:
-            hour = self._hours[key] = (
-                self._traditional_hour(traditional, seen_at) if traditional else _iso_hour(iso, offset)
-            )
+        hour = self._hour(traditional, iso, offset, seen_at)
         if hour is None or minute > b"59" or second >= b"61":
             return float("nan")
         return hour + int(minute) * 60 + float(second)
 
-    def _date_by(self, seen_at: float) -> None:
-        self._seen_at = seen_at
-        if abs(seen_at - self._context) > _FRESH_SECONDS:
+    def _hour(
+        self, traditional: bytes | None, iso: bytes | None, offset: bytes | None, seen_at: float
+    ) -> float | None:
+        if abs(seen_at - self._dated_by) > FRESH_SECONDS:
             self._hours.clear()
-            self._minutes.clear()
-            self._context = seen_at
-
-    def _learn_minute(self, stamp: bytes, key: bytes, offset: bytes | None) -> float | None:
-        moment = self.moment(stamp + b" -", 0, len(stamp) + 2, self._seen_at)
-        header = _HEADER.match(stamp + b" -")
-        if header is not None and moment is not None and header[5] == offset:
-            if len(self._minutes) >= _MOST_MINUTES_REMEMBERED:
-                self._minutes.clear()
-            self._minutes[key] = moment - float(header[4])
-        return moment
+            self._dated_by = seen_at
+        key = (traditional or iso, offset)
+        if key not in self._hours:
+            if traditional:
+                self._hours[key] = self._traditional_hour(traditional, seen_at)
+            else:
+                self._hours[key] = _iso_hour(iso or b"", offset or b"")
+        return self._hours[key]
 
     def _traditional_hour(self, stamp: bytes, seen_at: float) -> float | None:
         month = _MONTHS.get(stamp[:3])
         if month is None:
             return None
         day, hour = int(stamp[4:-3]), int(stamp[-2:])
-        limit = datetime.fromtimestamp(seen_at, self._zone) + CLOCK_SKEW
+        try:
+            limit = datetime.fromtimestamp(seen_at, self._zone) + CLOCK_SKEW
+        except (ValueError, OverflowError, OSError):
+            # Some file systems have a file's time beyond the years that there are.
+            return None
         # 29 February needs up to eight years to come round: 1896, 1904.
         for year in range(limit.year, limit.year - 9, -1):
             try:

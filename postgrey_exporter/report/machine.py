@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from postgrey_exporter.decision import GREYLIST, GREYLIST_REASONS, PASS, PASS_REASONS
 
 if TYPE_CHECKING:
-    from postgrey_exporter.messages import Delays
+    from postgrey_exporter.evidence import Delays
     from postgrey_exporter.nameless import NetworkStanding
     from postgrey_exporter.report import Report
     from postgrey_exporter.standing import DomainStanding

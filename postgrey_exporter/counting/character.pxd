@@ -1,0 +1,20 @@
+from libc.string cimport memcmp
+
+
+cdef inline bint is_digit(unsigned char char) noexcept nogil:
+    return c"0" <= char <= c"9"
+
+
+cdef inline bint is_hexadecimal(unsigned char char) noexcept nogil:
+    return is_digit(char) or c"a" <= (char | 0x20) <= c"f"
+
+
+cdef inline bint is_alphanumeric(unsigned char char) noexcept nogil:
+    return is_digit(char) or c"a" <= (char | 0x20) <= c"z"
+
+
+cdef inline bint begins(
+    const unsigned char *at, const unsigned char *end, const unsigned char *text, size_t size
+) noexcept nogil:
+    """Tell whether a text begins with another; ``at`` is not behind its end."""
+    return <size_t>(end - at) >= size and memcmp(at, text, size) == 0

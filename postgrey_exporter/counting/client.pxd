@@ -1,0 +1,68 @@
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from postgrey_exporter.counting.hashing cimport KeyedHash
+from postgrey_exporter.counting.table cimport Rows, Table, Text
+
+
+cdef enum:
+    LONGEST_NAME = 512
+    LONGEST_LABEL = 63
+    LONGEST_ADDRESS = 45
+    OCTETS = 4
+    NO_NETWORK = 1 << 30
+    IPV6_NETWORKS = 0x80000000
+
+
+cdef enum:
+    # As in clientnames.ClientKind; its bit stands for it in a set of kinds.
+    UNCLEAR = 0
+    MAIL = 1
+    LINE = 2
+
+
+cdef struct Client:
+    # One that was greylisted. The text is its name, a blank, and its address.
+    uint64_t number
+    uint32_t text
+    uint32_t new
+    uint32_t early_retry
+    uint32_t domain
+    uint32_t network
+    uint16_t name_size
+    uint8_t address_size
+    uint8_t kind
+    uint8_t verdict
+
+
+cdef inline const unsigned char *address_of(const Client *client, const unsigned char *text) noexcept nogil:
+    return text + client.name_size + 1
+
+
+cdef inline uint64_t attempts_of(const Client *client) noexcept nogil:
+    return <uint64_t>client.new + client.early_retry
+
+
+cdef inline size_t offset_of_domain() noexcept nogil:
+    cdef Client one
+    return <char *>&one.domain - <char *>&one
+
+
+cdef uint32_t network_of(const unsigned char *address, size_t size) noexcept nogil
+cdef uint64_t network_key(uint32_t network) noexcept nogil
+cdef str text_of(const unsigned char *text, size_t size)
+cdef int judge(Rows clients, Text texts, object lists) except -1
+
+
+cdef struct Answer:
+    uint64_t number
+    bint may
+
+
+cdef class Unconcerned:
+    cdef object _lists
+    cdef KeyedHash _keyed
+    cdef Table _names
+    cdef Table _networks
+
+    cdef bint may_be_covered(self, const Client *client, const unsigned char *name) except -1
+    cdef bint _is_name_concerned(self, const unsigned char *name, size_t size) except -1

@@ -1,0 +1,73 @@
+from collections.abc import Iterator, Mapping
+
+from postgrey_exporter.counting.hashing import KeyedHash
+from postgrey_exporter.counting.seen import Seen
+from postgrey_exporter.counting.tally import Tally
+from postgrey_exporter.evidence import DomainChange
+from postgrey_exporter.lists import Lists
+
+class Increment(Tally):
+    """What a reading adds to the state, and the rows that it makes there.
+
+    Of one that is closed, what asks for messages raises `ValueError`.
+    """
+
+    def __init__(
+        self,
+        keyed: KeyedHash,
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        lists_changed: float = ...,
+    ) -> None:
+        """Take what a tally takes, and since when the whitelists stand as they are, in seconds since the epoch.
+
+        Greylistings after that moment are counted apart.
+        """
+
+    def judge(self, lists: Lists) -> None:
+        """Note what the lists say of each client, for `domain_changes` and `client_rows`."""
+
+    def decision_hours(self) -> list[tuple[int, str, str, int]]:
+        """Return the decisions by hour, action and reason."""
+
+    def domain_changes(self, first_hour: int) -> dict[str, DomainChange]:
+        """Return what changes of each domain that was greylisted, judged before; the window begins with an hour."""
+
+    def client_rows(
+        self, domain_ids: Mapping[str, int], first_hour: int
+    ) -> Iterator[tuple[int, str, str, int, int, int, int, int]]:
+        """Yield the rows for the state of the clients that were greylisted from an hour on, as they lie there."""
+
+    def attempt_rows(self, first_hour: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield the rows for the state of what clients were greylisted from an hour on, as they lie there."""
+
+    def story_rows(self, domain_ids: Mapping[str, int], seen: Seen | None = None) -> Iterator[tuple[int, int, int]]:
+        """Yield domain, key and own number of each story that may have a message in the state already.
+
+        Where it is known which stories those are, only they are looked at.
+        """
+
+    def note_seen(self, domain_ids: Mapping[str, int], seen: Seen) -> None:
+        """Remember the stories of which there are messages."""
+
+    def remember(
+        self,
+        story: int,
+        first: float,
+        last: float,
+        network: int,
+        moved: bool,
+        accepted: float | None,
+        reported: int | None,
+        line: bool,
+    ) -> None:
+        """Take the latest message of a story, as the state has it; before the tally settles."""
+
+    def message_rows(
+        self, domain_ids: Mapping[str, int], first_moment: float
+    ) -> Iterator[tuple[int, int, float, float, int, int, float | None, int | None, int]]:
+        """Yield the rows for the state of messages that are new or changed and last tried from a moment on."""
+
+    def deliveries(self, domain_ids: Mapping[str, int]) -> Iterator[float]:
+        """Yield the delay in seconds of each message that was delivered."""

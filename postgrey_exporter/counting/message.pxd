@@ -1,0 +1,81 @@
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+
+from postgrey_exporter.counting.table cimport Positions, Rows, Table, mixed
+
+cdef struct Attempt:
+    # One attempt to deliver a message: an event of its life.
+    double time
+    uint32_t story
+    uint32_t network
+    int32_t reported
+    uint8_t passed
+    uint8_t line
+
+
+cdef struct Message:
+    # See messages.Message; what is not known is NaN, or NO_DELAY.
+    double first
+    double last
+    double accepted
+    uint32_t domain
+    uint32_t story
+    uint32_t network
+    int32_t reported
+    uint8_t moved
+    uint8_t line
+    uint8_t changed
+    uint8_t parties
+
+
+cdef struct Story:
+    # All messages with one sender, recipient and domain.
+    uint64_t number
+    uint64_t key
+    uint32_t domain
+    uint32_t latest
+
+
+cdef enum:
+    NO_DELAY = -1
+    NO_MESSAGE = 0xFFFFFFFF
+
+
+# For how long a message is open after its last attempt.
+cdef double OPEN_SECONDS
+
+
+cdef inline size_t offset_of_story() noexcept nogil:
+    cdef Attempt one
+    return <char *>&one.story - <char *>&one
+
+
+cdef inline size_t offset_of_messages_domain() noexcept nogil:
+    cdef Message one
+    return <char *>&one.domain - <char *>&one
+
+
+cdef inline uint64_t number_of_story(uint64_t key, uint32_t domain) noexcept nogil:
+    return mixed(key, <uint64_t>domain + 1)
+
+
+cdef Message *add_known(
+    Rows messages, double first, double last, uint32_t network, bint moved, accepted, reported, bint line
+) except NULL
+
+
+cdef class Stories:
+    cdef Table stories
+    cdef Rows messages
+    cdef Rows attempts
+
+    cdef inline size_t size_bytes(self) noexcept nogil:
+        return self.stories.size_bytes() + self.messages.size_bytes() + self.attempts.size_bytes()
+
+    cdef Py_ssize_t story(self, uint64_t number, uint64_t key, uint32_t domain) except -1 nogil
+    cdef Attempt *attempt(self) except NULL nogil
+    cdef int settle(self) except -1
+    cdef void close(self) noexcept
+    cdef size_t _story(self, Positions order, size_t at) noexcept nogil
+    cdef int _sort(self, Positions order, size_t begin, size_t end) except -1
+    cdef double _time(self, Positions order, size_t at) noexcept nogil
+    cdef Py_ssize_t _replay(self, const Attempt *attempt) except -1 nogil

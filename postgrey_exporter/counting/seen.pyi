@@ -1,0 +1,2 @@
+class Seen:
+    """Remembers which stories a state has messages of, in two megabytes, whatever their number."""

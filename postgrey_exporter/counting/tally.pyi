@@ -1,0 +1,67 @@
+from collections import Counter
+from collections.abc import Iterator
+
+from postgrey_exporter.counting.decisions import Decisions
+from postgrey_exporter.counting.facts import DomainFacts
+from postgrey_exporter.counting.hashing import KeyedHash
+from postgrey_exporter.decision import Client
+
+class Tally:
+    """What some lines of a log add up to: decisions, clients, and the messages that they tried to deliver.
+
+    Not for several threads at once: others run while decisions are added, and touch neither. One whose `add` raised
+    is incomplete.
+    """
+
+    keyed: KeyedHash
+    lines: Counter[str]
+    """By outcome, see `parser.OUTCOMES`."""
+    decisions: int
+    """How many were added."""
+
+    def __init__(self, keyed: KeyedHash, *, since: float | None = None, until: float | None = None) -> None:
+        """Take what clients and names are hashed with: what the messages' keys were made with.
+
+        Moments from ``since`` on and before ``until`` count, in seconds since the epoch.
+        """
+
+    @property
+    def domains(self) -> list[str]:
+        """Those that were met, greylisted or not; `domains.UNKNOWN` is always among them."""
+
+    @property
+    def first_event(self) -> float | None:
+        """The earliest moment of a decision."""
+
+    @property
+    def last_event(self) -> float | None:
+        """The latest moment of a decision."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory it takes, near enough."""
+
+    @property
+    def unsettled(self) -> int:
+        """How many attempts were added since `settle`."""
+
+    def add(self, decisions: Decisions) -> None:
+        """Add the decisions of some lines."""
+
+    def settle(self) -> None:
+        """Work out what has become of messages by what was added since the last time, in the order of its moments."""
+
+    def close(self) -> None:
+        """Settle, and give back what only more decisions need: `facts`, `clients` and sums can still be asked for.
+
+        What adds to the tally raises `ValueError` from then on.
+        """
+
+    def decision_totals(self) -> dict[tuple[str, str], int]:
+        """Return the decisions by action and reason, of all that there are."""
+
+    def clients(self) -> Iterator[tuple[Client, int, int]]:
+        """Yield how often each client was greylisted as new and as an early retry."""
+
+    def facts(self) -> Iterator[DomainFacts]:
+        """Yield the domains that were greylisted. Settles before."""
