@@ -5,137 +5,94 @@ Every function works inside its caller's transaction.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.decision import NEW, Client
-from postgrey_exporter.domain_store import DomainChange, merge_domains
-from postgrey_exporter.places import place_of
+from postgrey_exporter.database import insert
+from postgrey_exporter.domain_store import merge_domains
+from postgrey_exporter.verdict import UNCOVERED
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping
 
-    from postgrey_exporter.hashing import KeyedHash
-    from postgrey_exporter.tally import Tally
-
-UNCOVERED: Final = 0
-WHITELISTED: Final = 1
-IGNORED: Final = 2
+    from postgrey_exporter.counting.increment import Increment
+    from postgrey_exporter.lists import Lists
 
 
-@dataclass(slots=True)
-class _ClientChange:
-    """What a tally adds to one client."""
-
-    number: int
-    verdict: int
-    last_hour: int = 0
-    """0 where nothing of it lies inside the window."""
+_BEFORE_ALL: Final = -(1 << 63)
+_SOME_CLIENTS: Final = (
+    "SELECT id, name, address, verdict, domain, attempts FROM client WHERE id > ? ORDER BY id LIMIT 5000"
+)
 
 
 def merge_greylisted(
-    db: sqlite3.Connection,
-    tally: Tally,
-    verdict: Callable[[Client], int],
-    keyed: KeyedHash,
-    first_hour: int,
-    max_domains: int,
-) -> None:
-    """Add a tally's greylistings to the domains, and those inside the window to the clients."""
-    changes: defaultdict[str, DomainChange] = defaultdict(DomainChange)
-    clients: dict[Client, _ClientChange] = {}
-    attempts: list[tuple[int, int, int, int]] = []
-    for (client, hour, reason), count in tally.greylisted.items():
-        change = changes[place_of(client).domain]
-        known = clients.get(client)
-        if known is None:
-            known = clients[client] = _ClientChange(_number(client, keyed), verdict(client))
-            if known.verdict == WHITELISTED:
-                change.ineffective += tally.since_lists_changed[client]
-        new, early_retry = (count, 0) if reason is NEW else (0, count)
-        change.new += new
-        change.early_retry += early_retry
-        change.last_hour = max(change.last_hour, hour)
-        if hour >= first_hour:
-            known.last_hour = max(known.last_hour, hour)
-            attempts.append((hour, known.number, new, early_retry))
-            if known.verdict == UNCOVERED:
-                change.unreviewed += count
-    _add_clients(db, clients, merge_domains(db, changes, max_domains, first_hour))
+    db: sqlite3.Connection, increment: Increment, first_hour: int, max_domains: int
+) -> dict[str, int]:
+    """Add a judged increment's greylistings to the domains, and those inside the window to the clients.
+
+    Returns the number of each domain that was greylisted.
+    """
+    numbers = merge_domains(db, increment.domain_changes(first_hour), max_domains, first_hour)
+    insert(
+        db,
+        "INSERT INTO client",
+        increment.client_rows(numbers, first_hour),
+        8,
+        "ON CONFLICT DO UPDATE "
+        "SET last_hour = max(last_hour, excluded.last_hour), attempts = attempts + excluded.attempts",
+    )
+    insert(
+        db,
+        "INSERT INTO attempt",
+        increment.attempt_rows(first_hour),
+        4,
+        "ON CONFLICT DO UPDATE SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry",
+    )
+    return numbers
+
+
+def judge_all(db: sqlite3.Connection, lists: Lists) -> None:
+    """Judge every client again, and bring the domains' unreviewed sums up to date.
+
+    Some at a time, which keeps what is in memory small.
+    """
+    turned: Counter[int] = Counter()
+    last = _BEFORE_ALL
+    while rows := db.execute(_SOME_CLIENTS, (last,)).fetchall():
+        last = rows[-1][0]
+        changed = []
+        judged = lists.verdicts((name, address) for _, name, address, *_ in rows)
+        for verdict, (number, _, _, before, domain, attempts) in zip(judged, rows, strict=True):
+            if verdict != before:
+                changed.append((verdict, number))
+                turned[domain] += attempts * ((verdict == UNCOVERED) - (before == UNCOVERED))
+        db.executemany("UPDATE client SET verdict = ? WHERE id = ?", changed)
     db.executemany(
-        "INSERT INTO attempt VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
-        "SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry",
-        sorted(attempts),
+        "UPDATE domain SET unreviewed = unreviewed + ? WHERE id = ?",
+        [(difference, domain) for domain, difference in turned.items() if difference],
     )
-
-
-def judge_all(db: sqlite3.Connection, verdict: Callable[[Client], int]) -> None:
-    """Judge every client again, and bring the domains' unreviewed sums up to date."""
-    changed = [
-        (judged, number, before)
-        for number, name, address, before in db.execute("SELECT id, name, address, verdict FROM client")
-        if (judged := verdict(Client(name, address))) != before
-    ]
-    db.executemany("UPDATE client SET verdict = ? WHERE id = ?", (row[:2] for row in changed))
-    turned = [
-        (number, 1 if judged == UNCOVERED else -1)
-        for judged, number, before in changed
-        if UNCOVERED in {judged, before}
-    ]
-    if not turned:
-        return
-    # Attempts are not found by their client: one pass over all of them, and little to do where none turned.
-    db.execute("CREATE TEMP TABLE turned (client INTEGER PRIMARY KEY, sign INTEGER)")
-    db.executemany("INSERT INTO turned VALUES (?, ?)", turned)
-    db.execute(
-        """
-        UPDATE domain SET unreviewed = unreviewed + difference.total
-        FROM (
-            SELECT client.domain AS domain, sum(turned.sign * (attempt.new + attempt.early_retry)) AS total
-            FROM attempt CROSS JOIN turned ON turned.client = attempt.client
-            CROSS JOIN client ON client.id = attempt.client GROUP BY client.domain
-        ) AS difference WHERE domain.id = difference.domain
-        """
-    )
-    db.execute("DROP TABLE turned")
 
 
 def prune_greylisted(db: sqlite3.Connection, first_hour: int) -> None:
     """Drop the attempts of before an hour, and the clients that have none any more."""
-    expired = "SELECT client FROM attempt WHERE hour < ?"
+    expired = "SELECT client, sum(new + early_retry) AS total FROM attempt WHERE hour < ? GROUP BY client"
     db.execute(
-        """
+        f"""
         UPDATE domain SET unreviewed = unreviewed - gone.total
         FROM (
-            SELECT client.domain AS domain, sum(attempt.new + attempt.early_retry) AS total
-            FROM attempt JOIN client ON client.id = attempt.client
-            WHERE hour < ? AND verdict = 0 GROUP BY client.domain
+            SELECT client.domain AS domain, sum(total) AS total
+            FROM ({expired}) AS expired JOIN client ON client.id = expired.client
+            WHERE verdict = 0 GROUP BY client.domain
         ) AS gone WHERE domain.id = gone.domain
-        """,
+        """,  # noqa: S608
         (first_hour,),
     )
-    db.execute(f"DELETE FROM client WHERE last_hour < ? AND id IN ({expired})", (first_hour, first_hour))  # noqa: S608
-    db.execute("DELETE FROM attempt WHERE hour < ?", (first_hour,))
-
-
-def _add_clients(db: sqlite3.Connection, clients: Mapping[Client, _ClientChange], domains: Mapping[str, int]) -> None:
-    """Add the clients that have an attempt inside the window. What is sorted lies together in the file too."""
-    rows = []
-    for client, change in clients.items():
-        if change.last_hour:
-            place = place_of(client)
-            row = (change.number, *client, domains[place.domain], place.network, change.verdict, change.last_hour)
-            rows.append(row)
-    db.executemany(
-        "INSERT INTO client VALUES (?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT DO UPDATE SET last_hour = max(last_hour, excluded.last_hour)",
-        sorted(rows),
+    db.execute(
+        f"UPDATE client SET attempts = attempts - total FROM ({expired}) AS gone WHERE client.id = gone.client",  # noqa: S608
+        (first_hour,),
     )
-
-
-def _number(client: Client, keyed: KeyedHash) -> int:
-    """Return the number of a client's row: a keyed hash, so that nothing has to be looked up for it."""
-    name, address = client
-    return keyed.number(f"{name} {address}".encode())
+    db.execute(
+        "DELETE FROM client WHERE last_hour < ? AND id IN (SELECT client FROM attempt WHERE hour < ?)",
+        (first_hour, first_hour),
+    )
+    db.execute("DELETE FROM attempt WHERE hour < ?", (first_hour,))

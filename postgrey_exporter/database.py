@@ -7,7 +7,7 @@ import logging
 import os
 import sqlite3
 from contextlib import contextmanager
-from itertools import count
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
@@ -15,15 +15,14 @@ from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.schema import APPLICATION_ID, checked_version, migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 _log = logging.getLogger(__name__)
 
-SCRATCH: Final = Path("the scratch file")
-"""Stands for `open_scratch` in what is said of it."""
 _BUSY_SECONDS: Final = 5.0
 _WAL_LIMIT_BYTES: Final = 16 << 20
-_CACHE_KIB: Final = 8192
+_ROWS_TOGETHER: Final = 32
+_CACHE_KIB: Final = 4096
 _MAGIC: Final = b"SQLite format 3\0"
 _APPLICATION_ID_AT: Final = slice(68, 72)
 
@@ -75,20 +74,6 @@ def open_writable(path: Path) -> sqlite3.Connection:
         return _open_checked(path)
 
 
-def open_scratch() -> sqlite3.Connection:
-    """Open a state without a name: it lies in the system's folder for scratch files, and is gone when it is closed.
-
-    Raises `StateError`.
-    """
-    with translated(SCRATCH):
-        # https://www.sqlite.org/inmemorydb.html, section 3: an empty name stands for a temporary database.
-        db = sqlite3.connect("", isolation_level=None)
-        db.execute("PRAGMA synchronous = OFF")
-        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        migrate(db, str(SCRATCH))
-    return db
-
-
 def open_readable(path: Path) -> sqlite3.Connection:
     """Open the state for reading while its writer goes on.
 
@@ -117,6 +102,29 @@ def open_readable(path: Path) -> sqlite3.Connection:
             db.close()
             raise
     return db
+
+
+def insert(db: sqlite3.Connection, into: str, rows: Iterable[Sequence[object]], columns: int, rest: str = "") -> int:
+    """Insert rows of so many columns; return how many there were.
+
+    ``into`` is the statement up to its values, ``rest`` what stands behind them. Most of the time that a row takes by
+    itself goes into handing it over, so many go together.
+    """
+    values = f"({', '.join('?' * columns)})"
+    remaining = iter(rows)
+    count = 0
+    left: list[Sequence[object]] = []
+
+    def together() -> Iterator[list[object]]:
+        nonlocal count
+        while len(some := list(islice(remaining, _ROWS_TOGETHER))) == _ROWS_TOGETHER:
+            count += _ROWS_TOGETHER
+            yield list(chain.from_iterable(some))
+        left.extend(some)
+
+    db.executemany(f"{into} VALUES {', '.join([values] * _ROWS_TOGETHER)} {rest}", together())
+    db.executemany(f"{into} VALUES {values} {rest}", left)
+    return count + len(left)
 
 
 @contextmanager

@@ -8,33 +8,25 @@ inside its caller's transaction.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from postgrey_exporter.database import insert
 from postgrey_exporter.domains import UNKNOWN
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from postgrey_exporter.evidence import DomainChange
 
 OTHER: Final = "other"
 """The domain under which attempts are counted whose own domain has no label, see ``--max-domains``."""
 DEFAULT_MAX_DOMAINS: Final = 1000
 
 
+_Row = tuple[str, int, int, int, int, int]
+"""A domain's name and what changes of it."""
 _NAMES: Final = "SELECT value FROM json_each(?)"
-
-
-@dataclass(slots=True)
-class DomainChange:
-    """What a tally adds to one domain."""
-
-    new: int = 0
-    early_retry: int = 0
-    ineffective: int = 0
-    unreviewed: int = 0
-    last_hour: int = 0
 
 
 def merge_domains(
@@ -45,24 +37,16 @@ def merge_domains(
     query = f"SELECT name FROM domain WHERE labelled AND name IN ({_NAMES})"  # noqa: S608
     labelled = {name for (name,) in db.execute(query, (names,))}
     # These first: who speaks up in this very merge doesn't lose its label to another.
-    _add(db, [(name, changes[name]) for name in labelled], labelled=True)
+    _add(db, ((name, *changes[name]) for name in sorted(labelled)), labelled=True)
     labels = _Labels(db, max_domains, first_hour)
-    folded = DomainChange()
-    with_label, without = [], []
+    with_label: list[str] = []
+    without: list[str] = []
     for name in sorted(changes.keys() - labelled):
-        change = changes[name]
-        if labels.take(name):
-            with_label.append((name, change))
-        else:
-            without.append((name, DomainChange(unreviewed=change.unreviewed, last_hour=change.last_hour)))
-            folded.new += change.new
-            folded.early_retry += change.early_retry
-            folded.ineffective += change.ineffective
-            folded.last_hour = max(folded.last_hour, change.last_hour)
-    _add(db, with_label, labelled=True)
-    _add(db, without, labelled=False)
-    if folded.new or folded.early_retry:
-        _add(db, [(OTHER, folded)], labelled=True)
+        (with_label if labels.take(name) else without).append(name)
+    _add(db, ((name, *changes[name]) for name in with_label), labelled=True)
+    _add(db, ((name, 0, 0, 0, *changes[name][3:]) for name in without), labelled=False)
+    if without:
+        _add(db, [_of_other([changes[name] for name in without])], labelled=True)
     return numbers_of_domains(db, changes)
 
 
@@ -132,11 +116,21 @@ def _count(db: sqlite3.Connection) -> int:
     return count
 
 
-def _add(db: sqlite3.Connection, changes: Iterable[tuple[str, DomainChange]], *, labelled: bool) -> None:
-    db.executemany(
+def _of_other(folded: Sequence[DomainChange]) -> _Row:
+    """Return what is counted under `OTHER` of domains without a label; each has its unreviewed attempts itself."""
+    new, early_retry, ineffective = (sum(change[column] for change in folded) for column in range(3))
+    return OTHER, new, early_retry, ineffective, 0, max(change.last_hour for change in folded)
+
+
+def _add(db: sqlite3.Connection, rows: Iterable[_Row], *, labelled: bool) -> None:
+    """Add to domains, in the order of their names: what lies together in the file is written together."""
+    insert(
+        db,
+        "INSERT INTO domain (name, new, early_retry, ineffective, unreviewed, last_hour, labelled)",
+        ((*row, labelled) for row in rows),
+        7,
         """
-        INSERT INTO domain (name, labelled, new, early_retry, ineffective, unreviewed, last_hour)
-        VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+        ON CONFLICT DO UPDATE SET
             labelled = excluded.labelled,
             new = new + excluded.new,
             early_retry = early_retry + excluded.early_retry,
@@ -144,8 +138,4 @@ def _add(db: sqlite3.Connection, changes: Iterable[tuple[str, DomainChange]], *,
             unreviewed = unreviewed + excluded.unreviewed,
             last_hour = max(last_hour, excluded.last_hour)
         """,
-        [
-            (name, labelled, one.new, one.early_retry, one.ineffective, one.unreviewed, one.last_hour)
-            for name, one in sorted(changes, key=itemgetter(0))
-        ],
     )

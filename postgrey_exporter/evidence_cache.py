@@ -14,7 +14,7 @@ from postgrey_exporter.window import HOUR
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from postgrey_exporter.messages import Evidence
+    from postgrey_exporter.evidence import Evidence
     from postgrey_exporter.snapshot import StateReader
 
     Known = tuple[Evidence, int]

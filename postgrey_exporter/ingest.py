@@ -6,25 +6,26 @@ whatever the error was, for what they had handed out by then is not counted.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from postgrey_exporter.client_store import IGNORED, UNCOVERED, WHITELISTED
-from postgrey_exporter.tally import Tally
+from postgrey_exporter.ahead import Background
+from postgrey_exporter.counting.increment import Increment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from postgrey_exporter.decision import Client
+    from postgrey_exporter.counting.decisions import Decisions
     from postgrey_exporter.lists import ListFiles
     from postgrey_exporter.parser import Parser
     from postgrey_exporter.sources import Source, SourceStatus
     from postgrey_exporter.store import Store
 
-COMMIT_CELLS: Final = 10_000
-"""Counts kept in memory before they are committed: bounds memory, whatever the log holds."""
+COMMIT_SIZE_BYTES: Final = 11 << 20
+"""Memory that counts take before they are committed: bounds it, whatever the log holds."""
 COMMIT_BYTES: Final = 64 << 20
 """Bytes read before they are committed: bounds what is read again after a crash."""
-QUICK_BYTES: Final = 64 << 10
+QUICK_BYTES: Final = 128 << 10
 """A block of lines up to this size is counted and committed within some ten milliseconds."""
 
 QUICK_CLIENTS: Final = 1_000
@@ -78,6 +79,7 @@ class Ingest:
         self.statuses: dict[str, SourceStatus] = {}
         """How each source is doing, as of the last reading."""
         self._unfinished = False
+        self._background = Background()
         self._resume()
 
     def advance(self, now: float, watcher: Watcher = _UNWATCHED, *, asked: bool = True) -> None:
@@ -96,7 +98,7 @@ class Ingest:
                 watcher.takes_long()
             watcher.changes(None)
             self.store.prune(now)
-            self.store.judge(self._verdict, self.lists.fingerprint)
+            self.store.judge(self.lists.lists, self.lists.fingerprint)
         for source in self.sources:
             if asked or not self._rests(source, now):
                 self._read(source, now, watcher)
@@ -105,6 +107,7 @@ class Ingest:
 
     def close(self) -> None:
         """Let go of the sources' files."""
+        self._background.close()
         for source in self.sources:
             source.close()
 
@@ -114,42 +117,55 @@ class Ingest:
 
     def _read(self, source: Source, now: float, watcher: Watcher) -> None:
         committed = source.position()
-        tally = self._new_tally()
+        increment = self._new_increment()
         pending = 0
-        for batch in source.batches(now):
-            if pending + len(batch.lines) > QUICK_BYTES:
-                watcher.takes_long()
-            tally.add(self._parser.parse(batch.lines, batch.seen_at))
-            pending += len(batch.lines)
-            if tally.cells >= COMMIT_CELLS or pending >= COMMIT_BYTES:
-                committed = source.position()
-                self._commit(source, tally, now, watcher)
-                tally = self._new_tally()
-                pending = 0
-            watcher.pause()
+        parsing: Callable[[], Decisions] | None = None
+
+        def count_parsed() -> None:
+            nonlocal parsing
+            if parsing is not None:
+                decisions, parsing = parsing, None
+                increment.add(decisions())
+
+        try:
+            for batch in source.batches(now):
+                if pending + len(batch.lines) > QUICK_BYTES:
+                    watcher.takes_long()
+                count_parsed()
+                parse = partial(self._parser.read, batch.lines, batch.seen_at)
+                if len(batch.lines) > QUICK_BYTES:
+                    # Parsed while the next one is read.
+                    parsing = self._background.begin(parse)
+                else:
+                    increment.add(parse())
+                pending += len(batch.lines)
+                if increment.size_bytes >= COMMIT_SIZE_BYTES or pending >= COMMIT_BYTES:
+                    count_parsed()
+                    committed = source.position()
+                    self._commit(source, increment, now, watcher)
+                    increment = self._new_increment()
+                    pending = 0
+                watcher.pause()
+        finally:
+            # The parser is for one thread at a time.
+            count_parsed()
         if pending or source.position() != committed:
-            self._commit(source, tally, now, watcher)
+            self._commit(source, increment, now, watcher)
         self._note_status(source)
 
-    def _commit(self, source: Source, tally: Tally, now: float, watcher: Watcher) -> None:
-        watcher.changes({domain for domain, _ in tally.messages})
-        self.store.merge(source.name, tally, source.position(), self._verdict, now)
+    def _commit(self, source: Source, increment: Increment, now: float, watcher: Watcher) -> None:
+        watcher.changes(increment.domains)
+        self.store.merge(source.name, increment, source.position(), self.lists.lists, now)
         self._note_status(source)
         watcher.committed()
 
-    def _new_tally(self) -> Tally:
+    def _new_increment(self) -> Increment:
         changes = [
             status.last_change
             for status in self.lists.statuses()
             if status.list == "whitelist" and status.last_change is not None
         ]
-        return Tally(lists_changed=max(changes, default=float("inf")))
-
-    def _verdict(self, client: Client) -> int:
-        cover = self.lists.lists.covers(client.name, client.address)
-        if cover is None:
-            return UNCOVERED
-        return WHITELISTED if cover.list == "whitelist" else IGNORED
+        return Increment(self._parser.keyed, lists_changed=max(changes, default=float("inf")))
 
     def _rests(self, source: Source, now: float) -> bool:
         status = self.statuses.get(source.name)

@@ -1,4 +1,4 @@
-"""The messages' tables of the state: attempts are replayed onto what is known of each message.
+"""The messages' tables of the state: attempts settle onto what is known of each message.
 
 Every function works inside its caller's transaction.
 """
@@ -6,18 +6,20 @@ Every function works inside its caller's transaction.
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any, Final, cast
+from bisect import bisect_right
+from itertools import islice
+from math import fsum
+from typing import TYPE_CHECKING, Any, Final
 
+from postgrey_exporter.counting.seen import Seen
+from postgrey_exporter.database import insert
 from postgrey_exporter.domain_store import numbers_of_domains
-from postgrey_exporter.messages import Message, replay
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from postgrey_exporter.tally import Tally
+    from postgrey_exporter.counting.increment import Increment
 
 DELAY_BOUNDS: Final = (60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 172800.0)
 """Upper bounds of the delay histogram's buckets, in seconds; the last bucket has none."""
@@ -26,41 +28,46 @@ MOST_MESSAGES: Final = 2_000_000
 _ROOM_SHARE: Final = 50
 """What part of them goes with the surplus."""
 
+_LOOKED_UP: Final = 10_000
+"""Messages looked up by one query: some megabytes of text."""
 _COLUMNS: Final = "first, last, network, moved, accepted, reported, line"
 
 
-def merge_messages(db: sqlite3.Connection, tally: Tally, first_moment: float) -> int:
-    """Replay a tally's attempts; return how many messages were written.
+def all_seen(db: sqlite3.Connection) -> Seen | None:
+    """Return what remembers the stories of a state that is new; ``None`` for one that has messages already.
 
+    While a new state is filled, nearly every message is one of its own, and need not be looked up.
+    """
+    (has_messages,) = db.execute("SELECT EXISTS (SELECT 1 FROM message)").fetchone()
+    return None if has_messages else Seen()
+
+
+def merge_messages(
+    db: sqlite3.Connection,
+    increment: Increment,
+    first_moment: float,
+    seen: Seen | None,
+    greylisted: Mapping[str, int],
+) -> int:
+    """Have an increment settle onto the messages that are known; return how many were written.
+
+    ``greylisted`` has the numbers of the domains that it greylisted itself; others may have been before.
     What ended before ``first_moment``, the window's begin, is not kept.
     """
-    numbers = numbers_of_domains(db, {domain for domain, _ in tally.messages})
     # Nothing is kept of a domain that was never greylisted.
-    attempts_of = {
-        (numbers[domain], key): attempts for (domain, key), attempts in tally.messages.items() if domain in numbers
-    }
-    latest = _latest(db, sorted(attempts_of))
-    rows: list[tuple[object, ...]] = []
-    deliveries: Counter[float] = Counter()
-    seconds: defaultdict[float, float] = defaultdict(float)
-    for identity, attempts in sorted(attempts_of.items()):
-        before = latest.get(identity)
-        for message in replay(before, attempts):
-            if message == before:
-                continue
-            if message.delay is not None:
-                bound = _bound(message.delay)
-                deliveries[bound] += 1
-                seconds[bound] += message.delay
-            if message.last >= first_moment:
-                rows.append((*identity, *message))
-    db.executemany("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    others = [domain for domain in increment.domains if domain not in greylisted]
+    numbers = {**greylisted, **numbers_of_domains(db, others)}
+    _remember_latest(db, increment, numbers, seen)
+    increment.settle()
+    if seen is not None:
+        increment.note_seen(numbers, seen)
+    written = insert(db, "INSERT OR REPLACE INTO message", increment.message_rows(numbers, first_moment), 9)
     db.executemany(
         "INSERT INTO delivery VALUES (?, ?, ?) "
         "ON CONFLICT DO UPDATE SET total = total + excluded.total, seconds = seconds + excluded.seconds",
-        [(bound, total, seconds[bound]) for bound, total in deliveries.items()],
+        _by_bound(sorted(increment.deliveries(numbers))),
     )
-    return len(rows)
+    return written
 
 
 def prune_messages(db: sqlite3.Connection, first_moment: float) -> None:
@@ -86,43 +93,46 @@ def give_up_oldest(db: sqlite3.Connection) -> tuple[int, int]:
     return surplus, room
 
 
-def messages_by_domain(db: sqlite3.Connection, since: float, until: float) -> Iterator[tuple[int, Message]]:
-    """Yield the messages whose last attempt lies between two moments, the second one outside, in order of domains."""
-    for domain, *values in db.execute(
+def messages_by_domain(db: sqlite3.Connection, since: float, until: float) -> Iterator[tuple[Any, ...]]:
+    """Yield the messages whose last attempt lies between two moments, the second one outside, in order of domains.
+
+    Each is the number of its domain, and what `facts.DomainFacts.add_message` takes.
+    """
+    return db.execute(
         f"SELECT domain, {_COLUMNS} FROM message WHERE last >= ? AND last < ? ORDER BY domain",  # noqa: S608
         (since, until),
-    ):
-        yield domain, _message(values)
+    )
 
 
-def uncovered_messages(db: sqlite3.Connection, domain: str) -> Iterator[Message]:
-    """Yield the messages of one domain that were first tried from a network where no list covers some client.
-
-    Their truth values are numbers: thousands are summed up at a scrape, and making objects takes most of the time.
-    """
+def uncovered_messages(db: sqlite3.Connection, domain: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the messages of one domain that were first tried from a network where no list covers some client."""
     query = (
         f"SELECT {_COLUMNS} FROM message WHERE domain = (SELECT id FROM domain WHERE name = ?1) "  # noqa: S608
         "AND network IN (SELECT network FROM client "
         "WHERE verdict = 0 AND domain = (SELECT id FROM domain WHERE name = ?1))"
     )
-    return cast("Iterator[Message]", db.execute(query, (domain,)))
+    return db.execute(query, (domain,))
 
 
-def _latest(db: sqlite3.Connection, identities: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Message]:
-    """Return the latest message of each domain's number and key that has one."""
-    rows = db.execute(
-        f"SELECT domain, message.key, {_COLUMNS} FROM json_each(?) AS wanted JOIN message "  # noqa: S608
-        "ON domain = wanted.value ->> 0 AND message.key = wanted.value ->> 1 ORDER BY first",
-        (json.dumps(identities),),
-    )
-    return {(domain, key): _message(values) for domain, key, *values in rows}
+def _remember_latest(
+    db: sqlite3.Connection, increment: Increment, numbers: Mapping[str, int], seen: Seen | None
+) -> None:
+    """Have an increment remember the latest message of each of its stories that has one."""
+    stories = increment.story_rows(numbers, seen)
+    while some := list(islice(stories, _LOOKED_UP)):
+        for row in db.execute(
+            f"SELECT wanted.value ->> 2, {_COLUMNS} FROM json_each(?) AS wanted JOIN message "  # noqa: S608
+            "ON domain = wanted.value ->> 0 AND message.key = wanted.value ->> 1 ORDER BY first",
+            (json.dumps(some),),
+        ):
+            increment.remember(*row)
 
 
-def _message(values: Sequence[Any]) -> Message:
-    message = Message(*values)
-    return message._replace(moved=bool(message.moved), line=bool(message.line))
-
-
-def _bound(delay: float) -> float:
-    at = bisect_left(DELAY_BOUNDS, delay)
-    return DELAY_BOUNDS[at] if at < len(DELAY_BOUNDS) else float("inf")
+def _by_bound(delays: Sequence[float]) -> Iterator[tuple[float, int, float]]:
+    """Yield each bound up to which there are delays, given in order, with their number and their sum."""
+    begin = 0
+    for bound in (*DELAY_BOUNDS, float("inf")):
+        end = bisect_right(delays, bound)
+        if end > begin:
+            yield bound, end - begin, fsum(delays[begin:end])
+        begin = end

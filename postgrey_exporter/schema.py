@@ -64,7 +64,8 @@ CREATE INDEX domain_by_label ON domain (last_hour) WHERE labelled;
 CREATE INDEX domain_by_unreviewed ON domain (unreviewed) WHERE unreviewed > 0;
 
 -- The id is a keyed hash of name and address: nothing has to be looked up to count an attempt, and the two are not
--- kept once more in an index. The verdict is what the lists say: 0 uncovered, 1 whitelist, 2 ignore.
+-- kept once more in an index. The verdict is what the lists say: 0 uncovered, 1 whitelist, 2 ignore. 'attempts' is
+-- how often it was greylisted inside the window: what its domain gains or loses when it is judged otherwise.
 CREATE TABLE client (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -72,7 +73,8 @@ CREATE TABLE client (
     domain INTEGER NOT NULL REFERENCES domain (id),
     network INTEGER NOT NULL,
     verdict INTEGER NOT NULL,
-    last_hour INTEGER NOT NULL
+    last_hour INTEGER NOT NULL,
+    attempts INTEGER NOT NULL
 );
 
 CREATE INDEX client_by_domain ON client (domain, verdict, network);

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from postgrey_exporter.evidence import Evidence
     from postgrey_exporter.ingest import Ingest
     from postgrey_exporter.lists import ListFileStatus
-    from postgrey_exporter.messages import Evidence
     from postgrey_exporter.snapshot import Snapshot, StateReader
     from postgrey_exporter.window import Window
 
@@ -40,7 +40,7 @@ _QUICK_SECONDS: Final = 0.01
 """How long evidence is worked out while scrapes wait for it …"""
 _EVIDENCE_SECONDS: Final = 0.5
 """… and after they were answered, before the log is looked at again."""
-_BUSY_EVIDENCE_SECONDS: Final = 0.05
+_BUSY_EVIDENCE_SECONDS: Final = 0.02
 """The same while the log grows quickly. Then nearly every domain changes every second, and each is worked out every
 ten seconds or so."""
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from postgrey_exporter.counting.facts import DomainFacts
 from postgrey_exporter.database import open_readable, translated
 from postgrey_exporter.decision import Client
 from postgrey_exporter.domain_store import DEFAULT_MAX_DOMAINS, OTHER
 from postgrey_exporter.domains import UNKNOWN
-from postgrey_exporter.facts import ClientAttempts, DomainFacts
 from postgrey_exporter.message_store import messages_by_domain, uncovered_messages
-from postgrey_exporter.messages import Evidence, Message, evidence
 from postgrey_exporter.parser import FOREIGN
 from postgrey_exporter.window import HOUR
 
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from postgrey_exporter.evidence import Evidence
 
 _FAR_HOUR: Final = 1 << 40
-_NO_MESSAGES: Final[tuple[float, Iterable[tuple[int, Message]]]] = (float("inf"), ())
+_NO_MESSAGES: Final[tuple[float, Iterable[tuple[Any, ...]]]] = (float("inf"), ())
 
 
 class DomainCounter(NamedTuple):
@@ -63,13 +63,11 @@ class Snapshot:
 class StateReader:
     """A reading connection to the state."""
 
-    def __init__(
-        self, path: Path, *, max_domains: int = DEFAULT_MAX_DOMAINS, connection: sqlite3.Connection | None = None
-    ) -> None:
-        """Open the state, unless there is a connection to it. Raises `StateError` where it can't be read."""
+    def __init__(self, path: Path, *, max_domains: int = DEFAULT_MAX_DOMAINS) -> None:
+        """Open the state. Raises `StateError` where it can't be read."""
         self._path = path
         self._max_domains = max_domains
-        self._db = connection or open_readable(path)
+        self._db = open_readable(path)
 
     def close(self) -> None:
         """Close the connection."""
@@ -88,8 +86,11 @@ class StateReader:
             finally:
                 self._db.execute("ROLLBACK")
 
-    def clients(self, first_hour: int, last_hour: int | None = None) -> Iterator[ClientAttempts]:
-        """Yield what each client was greylisted from an hour on, or between two. Raises `StateError`."""
+    def clients(self, first_hour: int, last_hour: int | None = None) -> Iterator[tuple[Client, int, int]]:
+        """Yield how often each client was greylisted as new and as an early retry from an hour on, or between two.
+
+        Raises `StateError`.
+        """
         with translated(self._path):
             for name, address, new, early_retry in self._db.execute(
                 """
@@ -100,7 +101,7 @@ class StateReader:
                 """,
                 (first_hour, _last(last_hour)),
             ):
-                yield ClientAttempts(Client(name, address), new, early_retry)
+                yield Client(name, address), new, early_retry
 
     def decisions(self, first_hour: int, last_hour: int | None = None) -> dict[tuple[str, str], int]:
         """Return the decisions from an hour on, or between two, by action and reason. Raises `StateError`."""
@@ -115,7 +116,7 @@ class StateReader:
     def facts(self, first_hour: int, last_hour: int | None = None) -> Iterator[DomainFacts]:
         """Yield the domains that were greylisted from an hour on, or between two. Raises `StateError`.
 
-        Messages are those last tried then. Only the latest domain can be looked at.
+        Messages are those last tried then.
         """
         with translated(self._path):
             attempts = self._db.execute(
@@ -134,16 +135,15 @@ class StateReader:
             )
             at, own = next(messages, _NO_MESSAGES)
             for (number, domain), rows in groupby(attempts, key=itemgetter(0, 1)):
+                facts = DomainFacts(domain)
+                for _, _, name, address, new, early_retry in rows:
+                    facts.add_client(name, address, new, early_retry)
                 while at < number:
                     at, own = next(messages, _NO_MESSAGES)
-                yield DomainFacts(
-                    domain,
-                    (
-                        ClientAttempts(Client(name, address), new, early_retry)
-                        for _, _, name, address, new, early_retry in rows
-                    ),
-                    (message for _, message in own) if at == number else (),
-                )
+                if at == number:
+                    for _, *message in own:
+                        facts.add_message(*message)
+                yield facts
 
     def evidence(self, domains: Iterable[str], now: float) -> dict[str, tuple[Evidence, int]]:
         """Return for each domain what became of its uncovered clients' messages, and the number of their networks.
@@ -151,10 +151,7 @@ class StateReader:
         A list's new entry takes effect at once, as it does on the attempts. Raises `StateError`.
         """
         with translated(self._path):
-            return {
-                domain: (evidence(uncovered_messages(self._db, domain), now), self._networks(domain))
-                for domain in domains
-            }
+            return {domain: (self._evidence(domain, now), self._networks(domain)) for domain in domains}
 
     def unreviewed_domains(self) -> dict[str, int]:
         """Return the domains that are shown as unreviewed with their attempts, most first. Raises `StateError`."""
@@ -166,6 +163,12 @@ class StateReader:
                     (UNKNOWN, self._max_domains),
                 ).fetchall()
             )
+
+    def _evidence(self, domain: str, now: float) -> Evidence:
+        facts = DomainFacts(domain)
+        for message in uncovered_messages(self._db, domain):
+            facts.add_message(*message)
+        return facts.evidence(now)
 
     def _networks(self, domain: str) -> int:
         query = (

@@ -8,25 +8,24 @@ counter goes back when the power fails, and one flush a commit is cheap at a com
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.client_store import judge_all, merge_greylisted, prune_greylisted
-from postgrey_exporter.database import SCRATCH, lock, open_scratch, open_writable, translated
+from postgrey_exporter.counting.hashing import KEY_SIZE
+from postgrey_exporter.database import lock, open_writable, translated
 from postgrey_exporter.domain_store import keep_to_limit
-from postgrey_exporter.hashing import KEY_SIZE, KeyedHash
-from postgrey_exporter.message_store import give_up_oldest, merge_messages, prune_messages
-from postgrey_exporter.snapshot import StateReader
+from postgrey_exporter.message_store import all_seen, give_up_oldest, merge_messages, prune_messages
 from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from postgrey_exporter.decision import Client
-    from postgrey_exporter.tally import Tally
+    from postgrey_exporter.counting.increment import Increment
+    from postgrey_exporter.lists import Lists
     from postgrey_exporter.window import Window
 
 LOOK_SECONDS: Final = 300.0
@@ -36,33 +35,28 @@ LOOK_SECONDS: Final = 300.0
 class Store:
     """The state file, opened by its one writer."""
 
-    def __init__(self, path: Path | None, *, window: Window, max_domains: int) -> None:
-        """Open the state, making it where there is none; without a path, a scratch file that goes with the process.
+    def __init__(self, path: Path, *, window: Window, max_domains: int) -> None:
+        """Open the state, making it where there is none.
 
         Raises `StateError` with one line that says what is wrong and what to do; nothing is overwritten.
         """
-        self.path = path or SCRATCH
+        self.path = path
         self._window = window
         self.max_domains = max_domains
         with ExitStack() as on_error:
-            self._lock = on_error.enter_context(lock(path)) if path else None
-            self._db = open_writable(path) if path else open_scratch()
+            self._lock = on_error.enter_context(lock(path))
+            self._db = open_writable(path)
             on_error.pop_all()
         with self._transaction() as db:
             keep_to_limit(db, max_domains)
-        self._keyed = KeyedHash(self.secret())
+            self._seen = all_seen(db)
         self._message_room = 0
         """How many messages may be written before they are counted again."""
 
     def close(self) -> None:
         """Close the state; everything that was merged is on disk."""
         self._db.close()
-        if self._lock is not None:
-            self._lock.close()
-
-    def reader(self) -> StateReader:
-        """Return what reads a scratch file: nobody else can open it."""
-        return StateReader(self.path, connection=self._db)
+        self._lock.close()
 
     def size_bytes(self) -> int:
         """Return the size on disk, the write-ahead log included."""
@@ -84,16 +78,17 @@ class Store:
     def merge(
         self,
         source: str,
-        tally: Tally,
+        increment: Increment,
         position: dict[str, Any],
-        verdict: Callable[[Client], int],
+        lists: Lists,
         now: float,
     ) -> None:
-        """Add a tally and move a source's position, in one transaction.
+        """Add an increment, judged by some lists, and move a source's position, in one transaction.
 
-        Raises `StateError`; the state is then as it was.
+        The increment has settled then. Raises `StateError`; the state is then as it was.
         """
         self.prune(now)
+        increment.judge(lists)
         with self._transaction() as db:
             db.execute(
                 """
@@ -101,31 +96,32 @@ class Store:
                     position = excluded.position,
                     last_event = coalesce(max(last_event, excluded.last_event), last_event, excluded.last_event)
                 """,
-                (source, json.dumps(position, separators=(",", ":")), tally.last_event),
+                (source, json.dumps(position, separators=(",", ":")), increment.last_event),
             )
             db.executemany(
                 "INSERT INTO source_lines VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total",
-                [(source, outcome, count) for outcome, count in tally.lines.items()],
+                [(source, outcome, count) for outcome, count in increment.lines.items()],
             )
             first_hour = self._window.first_hour(now)
             db.executemany(
                 "INSERT INTO decision VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total",
-                [(*labels, count) for labels, count in tally.decision_totals().items()],
+                [(*labels, count) for labels, count in increment.decision_totals().items() if count],
             )
             db.executemany(
                 "INSERT INTO decision_hour VALUES (?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET total = total + excluded.total",
-                [(*key, count) for key, count in sorted(tally.decisions.items()) if key[0] >= first_hour],
+                [row for row in increment.decision_hours() if row[0] >= first_hour],
             )
-            merge_greylisted(db, tally, verdict, self._keyed, first_hour, self.max_domains)
-            room = self._keep_messages_bounded(merge_messages(db, tally, first_hour * HOUR))
+            numbers = merge_greylisted(db, increment, first_hour, self.max_domains)
+            written = merge_messages(db, increment, first_hour * HOUR, self._seen, numbers)
+            room = self._keep_messages_bounded(written)
         self._message_room = room
 
     def secret(self) -> bytes:
         """Return what is hashed with; made at the first start, kept with the state."""
         found: bytes | None = self._meta("secret")
         if found is None:
-            found = secrets.token_bytes(KEY_SIZE)
+            found = os.urandom(KEY_SIZE)
             with self._transaction():
                 self._set_meta("secret", found)
         return found
@@ -167,13 +163,13 @@ class Store:
             prune_messages(db, first_hour * HOUR)
             self._set_meta("first_hour", first_hour)
 
-    def judge(self, verdict: Callable[[Client], int], lists: str) -> None:
-        """Judge every client again, unless that was done by the same lists. ``lists`` identifies their content."""
-        if self._meta("lists") == lists:
+    def judge(self, lists: Lists, fingerprint: str) -> None:
+        """Judge every client again, unless that was done by the same lists, which are known by a fingerprint."""
+        if self._meta("lists") == fingerprint:
             return
         with self._transaction() as db:
-            judge_all(db, verdict)
-            self._set_meta("lists", lists)
+            judge_all(db, lists)
+            self._set_meta("lists", fingerprint)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -188,12 +184,9 @@ class Store:
                 raise
 
     def _keep_messages_bounded(self, written: int) -> int:
-        """Return how many more messages may be written, after the oldest were given up where there were too many.
-
-        A scratch file keeps all: it goes with the report.
-        """
+        """Return how many more messages may be written, after the oldest were given up where there were too many."""
         room = self._message_room - written
-        if room >= 0 or self._lock is None:
+        if room >= 0:
             return room
         given_up, room = give_up_oldest(self._db)
         if given_up:
