@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, cast
 
-from postgrey_exporter.ledger import Ledger
+from postgrey_exporter.ahead import ahead, cores
+from postgrey_exporter.counting.table import keep_large_apart
+from postgrey_exporter.counting.tally import Tally
 from postgrey_exporter.sources.archive import (
     LogFileError,
     decompressed,
@@ -18,17 +21,24 @@ from postgrey_exporter.sources.archive import (
     reading_errors,
     unpacked,
 )
-from postgrey_exporter.sources.journal_text import form_of, journal_lines
-from postgrey_exporter.sources.lines import whole_lines
+from postgrey_exporter.sources.lines import Stretch, whole_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from postgrey_exporter.counting.decisions import Decisions
     from postgrey_exporter.parser import Parser
     from postgrey_exporter.sources import Source
 
 STANDARD_INPUT: Final = Path("standard input")
 _LOOK: Final = 4096
+STRETCH_SIZE: Final = 4 << 20
+"""Bytes of a plain file that one core reads at a time."""
+_SETTLED_TOGETHER: Final = 250_000
+"""Attempts kept in memory before they are settled: some megabytes."""
+
+Block = tuple["Decisions", int]
+"""The decisions of a block of lines, and how many bytes of the file it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +47,14 @@ class Period:
 
     since: float | None = None
     until: float | None = None
-
-    def holds(self, moment: float) -> bool:
-        """Tell whether a moment lies in it; the end is outside."""
-        return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
-
-    @property
-    def bounded(self) -> bool:
-        """Whether it leaves anything out."""
-        return self.since is not None or self.until is not None
+    """The end is outside."""
 
 
 @dataclass(slots=True)
 class Reading:
     """What logs added up to, and what kept some of them from being read."""
 
-    ledger: Ledger
+    tally: Tally
     problems: list[str] = field(default_factory=list)
     """One line for each log that was not read, or not to its end: the counts are then partial."""
     logs: int = 0
@@ -66,28 +68,33 @@ class LogReader:
 
     def __init__(self, parser: Parser, period: Period, progress: Callable[[int], None] = lambda _: None) -> None:
         """Take what the lines are parsed with, which moments count, and who is told of bytes read from disk."""
+        keep_large_apart()
         self._parser = parser
         self._progress = progress
         self._seen: set[tuple[int, int]] = set()
-        self.reading = Reading(Ledger(period.holds if period.bounded else None))
+        self.reading = Reading(Tally(parser.keyed, since=period.since, until=period.until))
 
     def read_files(self, logs: Iterable[Path]) -> None:
         """Read files, the oldest first. One that was read already, by whatever name, is passed over.
 
         Trouble becomes a problem.
         """
-        for path in sorted(logs, key=_last_written):
+        for results in ahead(self._jobs(logs), cores()):
             try:
-                with reading_errors(path), open_regular(path) as raw:
-                    self._read_file(path, raw)
+                for decisions, read in results:
+                    self._add(decisions)
+                    self._progress(read)
             except LogFileError as error:
-                self.reading.problems.append(str(error))
+                self._note_problem(error)
 
     def read_stream(self, stream: IO[bytes], now: float, tag: str) -> None:
         """Read a stream that can't be sought, such as standard input: a log, or what journalctl prints.
 
         ``now`` dates lines without a full date; ``tag`` is what postgrey's journal entries become lines of.
         """
+        # Imported late: who names files should not wait for it.
+        from postgrey_exporter.sources.journal_text import form_of, journal_lines  # noqa: PLC0415
+
         buffered = (
             stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
         )
@@ -99,7 +106,9 @@ class LogReader:
                 blocks = (
                     journal_lines(buffered, form, tag) if form else whole_lines(decompressed(buffered, kind_of(head)))
                 )
-                self._add(blocks, now, lambda lines: self._progress(len(lines)))
+                for lines in blocks:
+                    self._add(self._parser.read(lines, now))
+                    self._progress(len(lines))
         except LogFileError as error:
             self.reading.problems.append(str(error))
 
@@ -108,7 +117,8 @@ class LogReader:
         try:
             source.resume(None)
             for batch in source.batches(now):
-                self._add([batch.lines], batch.seen_at, lambda lines: self._progress(len(lines)))
+                self._add(self._parser.read(batch.lines, batch.seen_at))
+                self._progress(len(batch.lines))
             status = source.status()
         finally:
             source.close()
@@ -117,34 +127,63 @@ class LogReader:
             self.reading.problems.append(status.error)
         else:
             self.reading.logs += 1
-        self.reading.newest = self.reading.ledger.tally.last_event
+        self.reading.newest = self.reading.tally.last_event
 
-    def _read_file(self, path: Path, raw: IO[bytes]) -> None:
+    def _jobs(self, logs: Iterable[Path]) -> Iterator[Iterator[Block]]:
+        """Yield what reads the files: a large plain one in several stretches."""
+        for path in sorted(logs, key=_last_written):
+            try:
+                with reading_errors(path), open_regular(path) as raw:
+                    yield from self._jobs_of_file(path, raw)
+            except LogFileError as error:
+                self._note_problem(error)
+
+    def _jobs_of_file(self, path: Path, raw: IO[bytes]) -> Iterator[Iterator[Block]]:
         about = os.fstat(raw.fileno())
         file = (about.st_dev, about.st_ino)
         if file in self._seen:
             return
         self._seen.add(file)
-        done = 0
-
-        def tell(_: bytes) -> None:
-            nonlocal done
-            before, done = done, raw.tell()
-            self._progress(done - before)
-
-        stream = unpacked(raw)
-        if stream is raw and looks_binary(os.pread(raw.fileno(), _LOOK, 0)):
+        head = os.pread(raw.fileno(), _LOOK, 0)
+        kind = kind_of(head)
+        if kind == "plain" and looks_binary(head):
             raise LogFileError(f"{path}: is a binary file; name a log file")
         self.reading.logs += 1
         self.reading.newest = max(self.reading.newest or 0.0, about.st_mtime)
-        self._add(whole_lines(stream), about.st_mtime, tell)
-        if raw.tell() < about.st_size:
-            raise LogFileError(f"{path}: shrank while it was read; read it again")
+        if kind != "plain":
+            yield _from_archive(path, os.dup(raw.fileno()), about, self._parser.another())
+            return
+        for begin in range(0, max(1, about.st_size), STRETCH_SIZE):
+            yield _from_stretch(path, os.dup(raw.fileno()), about, begin, self._parser.another())
 
-    def _add(self, blocks: Iterable[bytes], seen_at: float, tell: Callable[[bytes], None]) -> None:
-        for lines in blocks:
-            self.reading.ledger.add(self._parser.parse(lines, seen_at))
-            tell(lines)
+    def _add(self, decisions: Decisions) -> None:
+        tally = self.reading.tally
+        tally.add(decisions)
+        if tally.unsettled >= _SETTLED_TOGETHER:
+            tally.settle()
+
+    def _note_problem(self, error: LogFileError) -> None:
+        if str(error) not in self.reading.problems:
+            self.reading.problems.append(str(error))
+
+
+def _from_archive(path: Path, file: int, about: os.stat_result, parser: Parser) -> Iterator[Block]:
+    with reading_errors(path), os.fdopen(file, "rb", buffering=0) as raw:
+        before = 0
+        for lines in whole_lines(unpacked(raw)):
+            decisions, at = parser.read(lines, about.st_mtime), raw.tell()
+            yield decisions, at - before
+            before = at
+
+
+def _from_stretch(path: Path, file: int, about: os.stat_result, begin: int, parser: Parser) -> Iterator[Block]:
+    with reading_errors(path), os.fdopen(file, "rb", buffering=0):
+        is_last = begin + STRETCH_SIZE >= about.st_size
+        stretch = Stretch(file, begin, inf if is_last else begin + STRETCH_SIZE)
+        for lines in stretch.blocks():
+            yield parser.read(lines, about.st_mtime), len(lines)
+        if stretch.at < min(begin + STRETCH_SIZE, about.st_size):
+            raise LogFileError(f"{path}: shrank while it was read; read it again")
 
 
 def _last_written(path: Path) -> float:

@@ -92,7 +92,7 @@ def command(
     """
     settings = GatheringSettings(**gathering_options)
     with _limited(timeout):
-        gathered = gather(settings)
+        gathered = gather(settings, propose=False)
         hindrance = _hindrance(gathered, from_logs=bool(settings.logs), max_age=max_age)
         if hindrance:
             _finish(unknown(*hindrance))

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import tzinfo
 
+    from postgrey_exporter.counting.tally import Tally
     from postgrey_exporter.decision import Client
     from postgrey_exporter.lists import ListFiles
-    from postgrey_exporter.tally import Tally
     from postgrey_exporter.window import Window
 
 STANDARD_INPUT: Final = Path("-")
@@ -76,60 +76,68 @@ def period_of(settings: GatheringSettings, now: float) -> Period:
     return Period(since, until)
 
 
-def gather(settings: GatheringSettings) -> Gathered:
-    """Look at the logs that were named, or at the state. Raises `PostgreyExporterError`, `click.UsageError`."""
+def gather(settings: GatheringSettings, *, propose: bool) -> Gathered:
+    """Look at the logs that were named, or at the state; ``propose`` as for `advice.advise`.
+
+    Raises `PostgreyExporterError`, `click.UsageError`.
+    """
     now = time.time()
     period = period_of(settings, now)
     lists = open_lists(settings.whitelist_files, settings.ignore_files)
     lists.refresh(now)
     if settings.logs:
-        return _from_logs(settings, period, lists, now)
+        return _from_logs(settings, period, lists, now, propose=propose)
     if settings.state is not None or default_state(os.environ).exists():
-        return _from_state(settings, period, lists, now)
-    return _from_detected(settings, period, lists, now)
+        return _from_state(settings, period, lists, now, propose=propose)
+    return _from_detected(settings, period, lists, now, propose=propose)
 
 
-def _from_logs(settings: GatheringSettings, period: Period, lists: ListFiles, now: float) -> Gathered:
+def _from_logs(
+    settings: GatheringSettings, period: Period, lists: ListFiles, now: float, *, propose: bool
+) -> Gathered:
     files = [log for log in settings.logs if log != STANDARD_INPUT]
     progress = Progress(_size(files) if len(files) == len(settings.logs) else None)
-    reader = LogReader(Parser(settings.syslog_tag, settings.timezone, counts_foreign=False), period, progress)
+    reader = LogReader(Parser(settings.syslog_tag, settings.timezone), period, progress)
     try:
         reader.read_files(files)
         if len(files) < len(settings.logs):
             reader.read_stream(sys.stdin.buffer, now, settings.syslog_tag)
     finally:
         progress.close()
-    return _gathered(reader.reading, period, lists, now)
+    return _gathered(reader.reading, period, lists, now, propose=propose)
 
 
-def _from_detected(settings: GatheringSettings, period: Period, lists: ListFiles, now: float) -> Gathered:
+def _from_detected(
+    settings: GatheringSettings, period: Period, lists: ListFiles, now: float, *, propose: bool
+) -> Gathered:
     from postgrey_exporter.cli.composition import detecting_source  # noqa: PLC0415 - not needed to read logs
 
     if period.since is None:
         period = Period(settings.window.first_hour(now) * HOUR, period.until)
     progress = Progress(None)
-    reader = LogReader(Parser(settings.syslog_tag, settings.timezone, counts_foreign=False), period, progress)
+    reader = LogReader(Parser(settings.syslog_tag, settings.timezone), period, progress)
     try:
         reader.read_source(detecting_source(settings.syslog_tag, settings.timezone, settings.window, {}), now)
     finally:
         progress.close()
-    return _gathered(reader.reading, period, lists, now)
+    return _gathered(reader.reading, period, lists, now, propose=propose)
 
 
-def _gathered(reading: Reading, period: Period, lists: ListFiles, now: float) -> Gathered:
+def _gathered(reading: Reading, period: Period, lists: ListFiles, now: float, *, propose: bool) -> Gathered:
     if not reading.logs:
         raise PostgreyExporterError("; ".join(reading.problems))
-    ledger, tally = reading.ledger, reading.ledger.tally
+    tally = reading.tally
+    tally.close()
     return Gathered(
         since=tally.first_event if period.since is None else period.since,
         until=tally.last_event if period.until is None else period.until,
         decisions=tally.decision_totals(),
-        standings=standings(ledger.facts(), lists.lists, _end(period, tally, now)),
+        standings=standings(tally.facts(), lists.lists, _end(period, tally, now), propose=propose),
         lists=lists,
         problems=tuple(reading.problems),
         postgrey_lines=sum(tally.lines[outcome] for outcome in (DECISION, NO_DECISION, MALFORMED)),
         newest=reading.newest,
-        clients=ledger.clients,
+        clients=tally.clients,
     )
 
 
@@ -142,7 +150,9 @@ def _size(files: Iterable[Path]) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _from_state(settings: GatheringSettings, period: Period, lists: ListFiles, now: float) -> Gathered:
+def _from_state(
+    settings: GatheringSettings, period: Period, lists: ListFiles, now: float, *, propose: bool
+) -> Gathered:
     from postgrey_exporter.snapshot import StateReader  # noqa: PLC0415 - not needed to read logs
 
     path = settings.state or default_state(os.environ)
@@ -156,7 +166,7 @@ def _from_state(settings: GatheringSettings, period: Period, lists: ListFiles, n
             since=first_hour * HOUR,
             until=now if period.until is None else period.until,
             decisions=reader.decisions(first_hour, last_hour),
-            standings=standings(reader.facts(first_hour, last_hour), lists.lists, now),
+            standings=standings(reader.facts(first_hour, last_hour), lists.lists, now, propose=propose),
             lists=lists,
             problems=(),
             postgrey_lines=reader.postgrey_lines(),

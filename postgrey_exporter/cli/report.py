@@ -38,7 +38,7 @@ def command(threshold: int, limit: int | None, form: str, **gathering_options: A
 
     Exits with 1 when a log could not be read to its end, so that the counts are partial.
     """
-    gathered = gather(GatheringSettings(**gathering_options))
+    gathered = gather(GatheringSettings(**gathering_options), propose=form != "table")
     report = Report(
         since=gathered.since,
         until=gathered.until,

@@ -32,7 +32,7 @@ def command(threshold: int, **gathering_options: Any) -> int:
     nothing, and with 2 when that is not known for sure.
     """
     settings = GatheringSettings(**gathering_options)
-    gathered = gather(settings)
+    gathered = gather(settings, propose=True)
     _check(gathered)
     everyone = review.uncovered(gathered.clients(), gathered.lists.lists)
     due = review.items(gathered.standings.unreviewed(threshold), everyone)

@@ -141,18 +141,22 @@ class _Gunzip(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
+        content = self.read1(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def read1(self, size: int) -> bytes:
         try:
-            content = self._read1(len(buffer))
+            content = self._next(size)
         except _reading_errors():
             if not self._fast:
                 raise
             self._begin_again()
-            content = self._read1(len(buffer))
-        buffer[: len(content)] = content
+            content = self._next(size)
         self._handed_out += len(content)
-        return len(content)
+        return content
 
-    def _read1(self, size: int) -> bytes:
+    def _next(self, size: int) -> bytes:
         content: bytes = self._stream.read1(size)  # type: ignore[attr-defined]
         return content
 
@@ -163,7 +167,7 @@ class _Gunzip(io.RawIOBase):
         self._raw.seek(0)
         self._stream = cast("IO[bytes]", gzip.GzipFile(fileobj=self._raw))
         missing = self._handed_out
-        while missing and (passed := self._read1(missing)):
+        while missing and (passed := self._next(missing)):
             missing -= len(passed)
 
 
