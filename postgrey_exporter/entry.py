@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from os.path import commonprefix
+from typing import TYPE_CHECKING, Final, cast
 
 from postgrey_exporter.addresses import network_of
-from postgrey_exporter.domains import UNKNOWN, registrable_domain
+from postgrey_exporter.domains import UNKNOWN, domain_of_all_below, registrable_domain
 from postgrey_exporter.lists import Lists, read_whitelist
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+
+    from postgrey_exporter.lists.perl.clientpattern import ClientPattern
 
 MOST_BRANCHES: Final = 8
 """Alternatives in one line; with more of them nobody would see what it says."""
@@ -32,12 +35,12 @@ def whitelist_entry(wanted: Collection[str], unwanted: Collection[str]) -> str |
     `explain` and the exporter judge by.
     """
     names = {name.lower().rstrip(".") for name in wanted}
-    domains = {registrable_domain(name) for name in names}
-    if len(domains) != 1 or UNKNOWN in domains:
+    domain = _domain_of(names)
+    if domain is None:
         return None
     others = {name.lower().rstrip(".") for name in unwanted}
-    for line in _candidates(names, domains.pop(), alone=not others):
-        if _holds(line, {*names, *wanted}, {*others, *unwanted}):
+    for line in _candidates(names, domain, alone=not others):
+        if _holds(line, names.union(wanted), others.union(unwanted)):
             return line
     return None
 
@@ -79,13 +82,13 @@ def _candidates(names: Collection[str], domain: str, *, alone: bool) -> Iterator
 
 def _common_suffix(names: Iterable[str]) -> str:
     """Return the labels that all names end in; at least the registrable domain."""
-    labels = [name.split(".")[::-1] for name in names]
-    shared = []
-    for column in zip(*labels, strict=False):
-        if len(set(column)) > 1:
-            break
-        shared.append(column[0])
-    return ".".join(reversed(shared))
+    backwards = [name[::-1] for name in names]
+    # What the first and the last in order have in common, all between them have.
+    shared = commonprefix([min(backwards), max(backwards)])  # noqa: RUF071 - by characters is what is wanted
+    size = len(shared)
+    if not all(name[size : size + 1] in {"", "."} for name in backwards):
+        shared = shared.rpartition(".")[0]
+    return shared[::-1]
 
 
 def _branches(names: Iterable[str], domain: str) -> set[str]:
@@ -122,10 +125,20 @@ def _shape(text: str) -> str:
     return _DIGITS.sub("[0-9]+", _escaped(text))
 
 
+def _domain_of(names: Collection[str]) -> str | None:
+    """Return the registrable domain of names that have one in common."""
+    parents = {name.partition(".")[2] for name in names}
+    domains = {domain_of_all_below(parent) for parent in parents}
+    if None in domains:
+        domains = {registrable_domain(name) for name in names}
+    return domains.pop() if len(domains) == 1 and UNKNOWN not in domains else None
+
+
 def _holds(line: str, wanted: Iterable[str], unwanted: Iterable[str]) -> bool:
-    lists = _lists(line)
-    return all(lists.covers(name, _NO_ADDRESS) for name in wanted) and not any(
-        lists.covers(name, _NO_ADDRESS) for name in unwanted
+    (entry,) = read_whitelist(f"{line}\n".encode(), "proposed").entries
+    matches = cast("ClientPattern", entry.covers).matches
+    return all(matches(name, name.lower()) for name in map(str.encode, wanted)) and not any(
+        matches(name, name.lower()) for name in map(str.encode, unwanted)
     )
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter import __version__
-from postgrey_exporter.lists.content import ListContent, ListWarning
+from postgrey_exporter.lists.content import ListContent, ListWarning, Name
 from postgrey_exporter.lists.ignore import read_ignore
 from postgrey_exporter.lists.index import Lists
-from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+from postgrey_exporter.lists.netaddr import Network
 from postgrey_exporter.lists.whitelist import read_whitelist
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from postgrey_exporter.lists.content import ListKind
+    from postgrey_exporter.lists.perl.clientpattern import ClientPattern
 
 LARGEST_LIST: Final = 32 * 1024 * 1024
 """Bytes; whatever is larger is no list but a mistake, such as a mail log."""
@@ -77,7 +77,7 @@ class ListFiles:
     def fingerprint(self) -> str:
         """Return what stands for all that decides: what was judged by the same one need not be judged again."""
         files = [file.fingerprint() for file in (*self._whitelist, *self._ignore)]
-        return hashlib.sha256(repr((__version__, files)).encode()).hexdigest()
+        return _digest(repr((__version__, files)).encode())
 
     def statuses(self) -> list[ListFileStatus]:
         """Return how each file is doing, in the order given, whitelists first."""
@@ -142,11 +142,11 @@ class _ListFile:
         if changed:
             read = read_whitelist if self._kind == "whitelist" else read_ignore
             self.content = read(reading.data, str(self._path))
-            self._digest = hashlib.sha256(reading.data).hexdigest()
+            self._digest = _digest(reading.data)
             self._patterns = [
                 (entry.line, entry.covers)
                 for entry in self.content.entries
-                if isinstance(entry.covers, ClientPattern)
+                if not isinstance(entry.covers, (Name, Network))
             ]
         return changed
 
@@ -212,3 +212,9 @@ def _checked(result: os.stat_result) -> _Identity:
     if result.st_size > LARGEST_LIST:
         raise _UnusableError(f"is larger than {LARGEST_LIST >> 20} MiB: name a list, not a log")
     return _Identity.of(result)
+
+
+def _digest(content: bytes) -> str:
+    import hashlib  # noqa: PLC0415 - a report without lists should not wait for it
+
+    return hashlib.sha256(content).hexdigest()

@@ -66,6 +66,8 @@ class Lists:
                     patterns.append((position, covers))
         self._names = NameIndex(names["whitelist"], names["ignore"], patterns)
         self._networks = NetworkIndex(networks)
+        self.unconcerned: object = None
+        """What `counting` knows that no entry is about."""
         self._covers: dict[int, Cover] = {}
 
     def covers(self, client_name: str, client_address: str) -> Cover | None:
@@ -90,16 +92,25 @@ class Lists:
         while batch := list(islice(taken, _BATCH)):
             yield from self._judged(batch)
 
-    def may_cover_below(self, parent: str) -> bool:
-        """Tell whether there may be an entry that covers a client whose name is one label, a dot and ``parent``.
-
-        Where not, no such client need be judged, whatever its label (of at most 63 bytes, as in DNS) and address.
-        """
-        return bool(self._networks) or self.may_cover_names_below(parent)
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no entry at all."""
+        return self._starts[-1] == 0
 
     def may_cover_names_below(self, parent: str) -> bool:
-        """Tell the same of names and patterns alone: whatever its name, a client may lie in a network."""
+        """Tell whether there may be an entry about a name that is one label, a dot and ``parent``.
+
+        Where not, no such client need be looked up by its name, whatever its label (of at most 63 bytes, as in DNS).
+        """
         return self._names.may_concern_below(parent)
+
+    def may_cover_name(self, client_name: str) -> bool:
+        """Tell whether there is an entry about a name, such as ``unknown``."""
+        return self._names.first(client_name) != (NOWHERE, NOWHERE)
+
+    def may_cover_network(self, network: int) -> bool:
+        """Tell whether a network of the lists may hold a client in another, see `addresses.network_number`."""
+        return self._networks.may_hold_some_of(network)
 
     def _judged(self, clients: list[tuple[str, str]]) -> list[int]:
         verdicts = [UNCOVERED] * len(clients)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from postgrey_exporter.addresses import IPV6_NETWORKS, NO_NETWORK
 from postgrey_exporter.lists.netaddr import IPV4_SPACE, ONES, Network, read_address, usual_address
 
 if TYPE_CHECKING:
@@ -51,6 +52,15 @@ class NetworkIndex:
                 position = self._look_up(address, block)
             if position != _NOWHERE:
                 yield index
+
+    def may_hold_some_of(self, network: int) -> bool:
+        """Tell whether a client in a network, given by `addresses.network_number`, may be held."""
+        if network == NO_NETWORK:
+            return False
+        if network & IPV6_NETWORKS:
+            return bool(self._for_ipv6)
+        block = network << 8
+        return block in self._split_blocks or any(block & mask in bases for mask, bases in self._for_ipv4)
 
     def first(self, client_address: str, otherwise: int) -> int:
         """Return the lowest position of the networks that hold an address, or ``otherwise``.

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.lists import netaddr
 from postgrey_exporter.lists.content import ContentBuilder, ListContent, shown
-from postgrey_exporter.lists.perl.clientpattern import ClientPattern
-from postgrey_exporter.lists.perl.text import PatternError, RefusedError
+
+if TYPE_CHECKING:
+    from postgrey_exporter.lists.perl.clientpattern import ClientPattern
 
 # postgrey's own expressions, in its order.
 _PATTERN: Final = re.compile(rb"/(\S+)/")
@@ -84,6 +85,10 @@ class _Line:
         self._builder.add(self._number, self._text, covers)
 
     def _pattern(self, perl: bytes) -> None:
+        # Imported late: a report without lists should not wait for what reads Perl's patterns.
+        from postgrey_exporter.lists.perl.clientpattern import ClientPattern  # noqa: PLC0415
+        from postgrey_exporter.lists.perl.text import PatternError, RefusedError  # noqa: PLC0415
+
         try:
             pattern = ClientPattern(perl)
         except RefusedError as error:
