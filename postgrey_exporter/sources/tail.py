@@ -127,28 +127,32 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
 
     def _get_next_line(self) -> bytes:
         """Return the next block; pygtail's hook, which is named after the line that it reads."""
-        block = self._following()
-        if block.startswith(b"\0"):
+        content = self._surroundings()
+        begin = len(self._before)
+        if content.startswith(b"\0", begin):
             self._pass_hole()
-            block = self._following()
-        cut = block.rfind(b"\n") + 1
-        if cut:
-            lines = block[:cut]
-            self.offset += cut
+            content = self._surroundings()
+            begin = len(self._before)
+        end = content.rfind(b"\n", begin) + 1
+        if end:
+            lines = content[begin:end]
+            self.offset += len(lines)
             self.checksum = crc32(lines, self.checksum)
-            self._before = lines[-BEFORE_SIZE:] if cut >= BEFORE_SIZE else (self._before + lines)[-BEFORE_SIZE:]
+            self._before = content[max(0, end - BEFORE_SIZE) : end]
             return without_holes(lines)
-        if len(block) < BLOCK_SIZE:
+        if len(content) - begin < BLOCK_SIZE:
             raise StopIteration
-        return self._overlong_line(block)
+        return self._overlong_line(content[begin:])
 
-    def _following(self) -> bytes:
-        """Return what follows the position, a block at most. Stops where what was before it has changed."""
-        start = self.offset - len(self._before)
-        content = self._bytes_at(start, self.offset + BLOCK_SIZE)
+    def _surroundings(self) -> bytes:
+        """Return what is before the position and what follows it, a block at most.
+
+        Stops where what was before it has changed.
+        """
+        content = self._bytes_at(self.offset - len(self._before), self.offset + BLOCK_SIZE)
         if not content.startswith(self._before) or (self.offset == 0 and not self.intact()):
             raise StopIteration
-        return content[len(self._before) :]
+        return content
 
     def _overlong_line(self, block: bytes) -> bytes:
         """Pass over a line longer than a block: its first block stands for it, once its end is there."""

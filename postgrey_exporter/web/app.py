@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
-
-from jinja2 import Environment, PackageLoader
 
 from postgrey_exporter import __version__
 from postgrey_exporter.errors import PostgreyExporterError
@@ -15,6 +14,8 @@ from postgrey_exporter.web.prepared import Prepared
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from jinja2 import Template
 
     from postgrey_exporter.service import Service
 
@@ -37,8 +38,6 @@ class Application:
         self._telemetry_path = telemetry_path
         self._threshold = threshold
         self._metrics = Prepared(service)
-        templates = Environment(loader=PackageLoader("postgrey_exporter.web"), autoescape=True)
-        self._page = templates.get_template("index.html")
         self._routes: dict[str, Callable[[WSGIEnvironment], Answer]] = {
             "/": self._index,
             telemetry_path: self._metrics.answer,
@@ -74,7 +73,7 @@ class Application:
     def _index(self, _: WSGIEnvironment) -> Answer:
         sources = self._service.view().sources  # reads on, as a scrape does
         standings = self._service.standings()
-        page = self._page.render(
+        page = _page().render(
             version=__version__,
             telemetry_path=self._telemetry_path,
             threshold=self._threshold,
@@ -86,6 +85,14 @@ class Application:
         )
         headers = {"Content-Type": _HTML, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
         return HTTPStatus.OK, headers, page.encode()
+
+
+@lru_cache(maxsize=1)
+def _page() -> Template:
+    # Imported late: where nobody looks at the page, its ten megabytes are not needed.
+    from jinja2 import Environment, PackageLoader  # noqa: PLC0415
+
+    return Environment(loader=PackageLoader("postgrey_exporter.web"), autoescape=True).get_template("index.html")
 
 
 def _text(status: HTTPStatus, message: str) -> Answer:
