@@ -10,78 +10,86 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parts import Postgrey, require
+from reference import Message
+from tallies import SECRET, tally_of
 
-from postgrey_exporter.hashing import KeyedHash
-from postgrey_exporter.messages import RETRY_WINDOW, Attempt, Message, canonical_sender, evidence, message_key, replay
+from postgrey_exporter.addresses import network_number
+from postgrey_exporter.counting.hashing import KEY_SIZE, KeyedHash
+from postgrey_exporter.decision import GREYLIST, NEW, PASS, TRIPLET_FOUND, Client, Decision
+from postgrey_exporter.messages import RETRY_WINDOW, canonical_sender, message_key
 from postgrey_exporter.parser import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOUR = 3600.0
+CLIENTS: Final = [Client(f"mx{number}.example.com", f"198.51.{number}.1") for number in range(10)]
 
 
-def greylisted(time: float, network: int = 1) -> Attempt:
-    return Attempt(time, network, passed=False, reported=None)
+def greylisted(time: float, network: int = 1) -> Decision:
+    return Decision(time, GREYLIST, NEW, CLIENTS[network], None)
 
 
-def passed(time: float, network: int = 1, reported: int | None = None) -> Attempt:
-    return Attempt(time, network, passed=True, reported=reported)
+def passed(time: float, network: int = 1, reported: int | None = None) -> Decision:
+    return Decision(time, PASS, TRIPLET_FOUND, CLIENTS[network], reported)
+
+
+def messages_of(*decisions: Decision) -> list[Message]:
+    tally = tally_of(*decisions)
+    tally.settle()
+    rows = tally.message_rows({"example.com": 1}, 0.0)
+    return [
+        Message(first, last, network, bool(moved), accepted, reported, bool(line))
+        for _, _, first, last, network, moved, accepted, reported, line in rows
+    ]
 
 
 def test_a_message_that_returns_to_the_same_network_is_delivered_with_its_delay() -> None:
-    (message,) = replay(None, [greylisted(0), greylisted(60), passed(400, reported=400)])
-    assert message == Message(0, 400, 1, moved=False, accepted=400, reported=400)
+    (message,) = messages_of(greylisted(0), greylisted(60), passed(400, reported=400))
+    network = network_number(CLIENTS[1].address)
+    assert message == Message(0, 400, network, moved=False, accepted=400, reported=400)
     assert message.delay == 400
 
 
 def test_a_message_that_moves_between_networks_keeps_its_first_greylisting() -> None:
-    (message,) = replay(None, [greylisted(0, 1), greylisted(2 * HOUR, 2), passed(3 * HOUR, 2, reported=3600)])
+    (message,) = messages_of(greylisted(0, 1), greylisted(2 * HOUR, 2), passed(3 * HOUR, 2, reported=3600))
     assert message.moved
     assert (message.delay, message.reported) == (3 * HOUR, 3600)
 
 
 def test_a_pass_of_any_kind_from_any_network_delivers_an_open_message() -> None:
-    (message,) = replay(None, [greylisted(0, 1), passed(HOUR, 7)])
+    (message,) = messages_of(greylisted(0, 1), passed(HOUR, 7))
     assert (message.accepted, message.moved, message.reported) == (HOUR, False, None)
 
 
 def test_a_pass_that_belongs_to_no_message_leaves_no_trace() -> None:
-    assert replay(None, [passed(0), passed(10)]) == []
+    assert messages_of(passed(0), passed(10)) == []
 
 
 def test_what_is_greylisted_after_an_acceptance_is_another_message() -> None:
-    messages = replay(None, [greylisted(0), passed(400), passed(500), greylisted(900, 2)])
+    messages = messages_of(greylisted(0), passed(400), passed(500), greylisted(900, 2))
     assert [(m.first, m.accepted) for m in messages] == [(0, 400), (900, None)]
+
+
+def test_messages_of_one_moment_are_told_apart_by_their_begin() -> None:
+    messages = messages_of(greylisted(HOUR), passed(HOUR), greylisted(HOUR), passed(HOUR), greylisted(HOUR))
+    assert [message.accepted for message in messages] == [HOUR, HOUR, None]
+    assert len({message.first for message in messages}) == 3
 
 
 @pytest.mark.parametrize(
     ("pause", "count"), [(RETRY_WINDOW - 1, 1), (RETRY_WINDOW, 2)], ids=["just in time", "too late"]
 )
 def test_a_message_is_open_for_the_retry_window_after_its_last_attempt(pause: float, count: int) -> None:
-    assert len(replay(None, [greylisted(0), greylisted(100), greylisted(100 + pause)])) == count
+    assert len(messages_of(greylisted(0), greylisted(100), greylisted(100 + pause))) == count
 
 
 def test_a_message_is_lost_only_when_the_retry_window_is_over() -> None:
-    (message,) = replay(None, [greylisted(0)])
-    assert evidence([message], RETRY_WINDOW - 1).lost == 0
-    assert evidence([message], RETRY_WINDOW).lost == 1
-    (delivered,) = replay(message, [passed(10)])
-    assert evidence([delivered], 10 * RETRY_WINDOW).lost == 0
-
-
-one_attempt = st.builds(
-    Attempt, st.floats(0, 9e5), st.integers(1, 3), st.booleans(), st.none() | st.integers(0, 9999)
-)
-attempts = st.lists(one_attempt, max_size=12).map(lambda events: sorted(events, key=lambda event: event.time))
-
-
-@given(attempts, st.integers(0, 12))
-def test_attempts_may_be_replayed_in_any_portions(events: list[Attempt], cut: int) -> None:
-    whole = replay(None, events)
-    begun = replay(None, events[:cut])
-    went_on = replay(begun[-1] if begun else None, events[cut:])
-    assert begun[:-1] + went_on == whole
+    (facts,) = tally_of(greylisted(0)).facts()
+    assert facts.evidence(RETRY_WINDOW - 1).lost == 0
+    assert facts.evidence(RETRY_WINDOW).lost == 1
+    (delivered,) = tally_of(greylisted(0), passed(10)).facts()
+    assert delivered.evidence(10 * RETRY_WINDOW).lost == 0
 
 
 SENDERS = st.one_of(
@@ -114,11 +122,11 @@ def test_senders_are_substituted_as_postgrey_does_it() -> None:
 
 
 def test_one_message_has_one_key_whatever_the_case_and_the_verp_number() -> None:
-    keyed = KeyedHash(bytes(32))
+    keyed = KeyedHash(SECRET)
     key = message_key(keyed, b"Bounce-17@Example.com", b"User@example.org")
     assert key == message_key(keyed, b"bounce-4711@example.com", b"user@example.org")
     assert key != message_key(keyed, b"bounce@example.com", b"user@example.org")
-    assert key != message_key(KeyedHash(bytes(31) + b"x"), b"Bounce-17@Example.com", b"User@example.org")
+    assert key != message_key(KeyedHash(b"x" * KEY_SIZE), b"Bounce-17@Example.com", b"User@example.org")
 
 
 SAME: Final = {
@@ -162,5 +170,5 @@ def test_what_postgrey_takes_for_one_message_is_one(
 
     assert ("reason=early-retry" in lines[1]) == same
     stamped = "".join(f"2024-07-03T10:00:00+00:00 mx postgrey[1]: {line}\n" for line in lines)
-    keys = {decision.message for decision in Parser(secret=bytes(32)).parse(stamped.encode(), 0).decisions}
+    keys = {decision.message for decision in Parser(secret=SECRET).parse(stamped.encode(), 0).decisions}
     assert (len(keys) == 1) == same
