@@ -12,12 +12,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.client_store import UNCOVERED, WHITELISTED
+from tallies import add
+
+from postgrey_exporter.counting.increment import Increment
 from postgrey_exporter.decision import GREYLIST, NEW, Client, Decision
-from postgrey_exporter.lists import ListFiles
-from postgrey_exporter.parser import Parsed
+from postgrey_exporter.lists import ListFiles, Lists
+from postgrey_exporter.parser import Parser
 from postgrey_exporter.store import Store
-from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import Window
 
 if TYPE_CHECKING:
@@ -49,20 +50,18 @@ def main() -> None:
     """Fill a state and judge it by a list."""
     folder, count, entries = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     store = Store(folder / "judged.sqlite3", window=Window(), max_domains=1000)
-    tally = Tally()
+    keyed = Parser(secret=store.secret()).keyed
+    tally = Increment(keyed)
     for n, client in enumerate(clients(count), start=1):
-        tally.add(Parsed([Decision(NOW, GREYLIST, NEW, client, None, n)]))
+        add(tally, Decision(NOW, GREYLIST, NEW, client, None, n))
         if n % _PORTION == 0 or n == count:
-            store.merge("log", tally, {}, lambda _: UNCOVERED, NOW)
-            tally = Tally()
+            store.merge("log", tally, {}, Lists(), NOW)
+            tally = Increment(keyed)
     write_list(folder / "whitelist", entries)
     lists = ListFiles([folder / "whitelist"], [])
     begun = time.perf_counter()
     lists.refresh(NOW)
-    store.judge(
-        lambda client: WHITELISTED if lists.lists.covers(client.name, client.address) else UNCOVERED,
-        lists.fingerprint,
-    )
+    store.judge(lists.lists, lists.fingerprint)
     print(time.perf_counter() - begun)
     store.close()
 
