@@ -15,6 +15,8 @@ GOLDEN: Final = Path(__file__).parent / "golden"
 
 # A busy machine is no failure, and examples that failed before are no part of the repository.
 settings.register_profile("shared", deadline=None, database=None)
+# For a run that is many times as slow, see test_memory.
+settings.register_profile("few", settings.get_profile("shared"), max_examples=25)
 settings.load_profile("shared")
 
 

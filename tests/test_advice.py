@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from postgrey_exporter import advice
 from postgrey_exporter.advice import Advice, advise, advise_on_network, spoken
-from postgrey_exporter.messages import Delays, Evidence
-from postgrey_exporter.parties import Parties, Party
+from postgrey_exporter.evidence import Delays, Evidence, Parties, Party
 
 HOUR = 3600.0
-NOBODY = Party(names=frozenset(), attempts=0, networks=0, pause=0.0, evidence=Evidence())
-LINES = replace(NOBODY, names=frozenset(["dsl1.example.com"]), attempts=10, networks=5)
+NOBODY = Party(attempts=0, networks=0, pause=0.0, evidence=Evidence(), names=frozenset)
+LINES = NOBODY._replace(names=lambda: {"dsl1.example.com"}, attempts=10, networks=5)
+SERVERS = {f"mta{number}.mail.example.com" for number in range(3)}
 
 
 def evidence(messages: int, moved: int = 0, delivered: int = 0, lost: int = 0, median: float = 2 * HOUR) -> Evidence:
@@ -22,8 +20,7 @@ def evidence(messages: int, moved: int = 0, delivered: int = 0, lost: int = 0, m
 
 
 def servers(known: Evidence, networks: int = 9, pause: float = HOUR, attempts: int = 20) -> Party:
-    names = frozenset(f"mta{number}.mail.example.com" for number in range(3))
-    return Party(names=names, attempts=attempts, networks=networks, pause=pause, evidence=known)
+    return Party(attempts=attempts, networks=networks, pause=pause, evidence=known, names=lambda: SERVERS)
 
 
 def advised(mail: Party = NOBODY, unclear: Party = NOBODY, lines: Party = NOBODY) -> Advice:
@@ -75,19 +72,19 @@ def test_servers_whose_names_say_nothing_are_never_advised_for_the_whitelist_but
 
 
 def test_a_pool_beside_any_number_of_customers_is_a_pool_and_the_line_leaves_them_out() -> None:
-    found = advised(servers(POOL), lines=replace(LINES, attempts=10**6))
+    found = advised(servers(POOL), lines=LINES._replace(attempts=10**6))
     assert (found.kind, found.entry) == ("whitelist", r"/\.mail\.example\.com$/")
 
 
 def test_a_pool_that_no_line_tells_from_the_customers_is_left_to_a_look() -> None:
-    found = advised(servers(POOL), lines=replace(LINES, names=servers(POOL).names))
+    found = advised(servers(POOL), lines=LINES._replace(names=lambda: SERVERS))
     assert (found.kind, found.entry) == ("look", None)
     assert found.why.endswith("no line tells its mail servers from the rest")
 
 
 def test_clients_whose_names_say_nothing_are_not_covered_beside_a_pool() -> None:
     mail = servers(POOL)
-    mixed = replace(mail, names=mail.names | {"h1.mail.example.com"})
+    mixed = mail._replace(names=lambda: SERVERS | {"h1.mail.example.com"})
     found = advise("example.com", Parties(mail=mail, servers=mixed, lines=NOBODY))
     assert (found.kind, found.entry) == ("whitelist", r"/^mta[0-9]+\.mail\.example\.com$/")
 
@@ -97,13 +94,13 @@ def test_clients_whose_names_say_nothing_are_not_covered_beside_a_pool() -> None
 )
 def test_a_domain_is_an_isps_when_four_in_five_attempts_came_from_customers(attempts: int, kind: str) -> None:
     slow = servers(evidence(9, delivered=9), attempts=100 - attempts)
-    found = advised(slow, lines=replace(LINES, attempts=attempts))
+    found = advised(slow, lines=LINES._replace(attempts=attempts))
     assert found.kind == kind
     assert found.why.startswith("80 of 100 attempts came from customers' lines") == (kind == "ignore")
 
 
 def test_a_botnet_of_customers_lines_is_ignored_though_its_mail_moves_and_arrives() -> None:
-    assert advised(lines=replace(LINES, evidence=POOL)).kind == "ignore"
+    assert advised(lines=LINES._replace(evidence=POOL)).kind == "ignore"
 
 
 @pytest.mark.parametrize(
@@ -123,6 +120,26 @@ def test_a_botnet_of_customers_lines_is_ignored_though_its_mail_moves_and_arrive
 )
 def test_what_is_neither_a_pool_nor_an_isp(known: Evidence, kind: str) -> None:
     assert advised(unclear=servers(known)).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("mail", "asked"),
+    [pytest.param(servers(POOL), True, id="pool"), pytest.param(servers(evidence(2)), False, id="look")],
+)
+def test_who_wants_no_line_gets_the_same_advice_and_names_are_sought_for_a_pool_alone(
+    mail: Party, asked: bool
+) -> None:
+    sought = []
+
+    def names() -> set[str]:
+        sought.append(True)
+        return SERVERS
+
+    parties = Parties(mail=mail._replace(names=names), servers=mail._replace(names=names), lines=NOBODY)
+    short = advise("example.com", parties, propose=False)
+    assert bool(sought) == asked
+    full = advise("example.com", parties)
+    assert (short.kind, short.why) == (full.kind, full.why)
 
 
 def test_mails_of_their_own_that_look_like_one_are_told_by_the_time_between_them() -> None:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import article
 import pytest
+from tallies import tally_of_log
 
-from postgrey_exporter.client_store import UNCOVERED
-from postgrey_exporter.parser import Parser
+from postgrey_exporter.lists import Lists
 from postgrey_exporter.store import LOOK_SECONDS, Store
-from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import Window
 
 if TYPE_CHECKING:
@@ -190,14 +189,12 @@ def test_it_gives_up_in_time(check: Check, tmp_path: Path) -> None:
 
 
 def state_of(path: Path, attempts: int, looked_at: float) -> None:
-    tally = Tally()
     stamp = datetime.fromtimestamp(looked_at, UTC).isoformat()
     lines = "".join(LINE.format(n=number + 1) for number in range(attempts)).replace(
         "2026-11-20T10:00:00+00:00", stamp
     )
-    tally.add(Parser().parse(lines.encode(), looked_at))
     store = Store(path, window=Window(), max_domains=100)
-    store.merge("log", tally, {}, lambda _: UNCOVERED, looked_at)
+    store.merge("log", tally_of_log(lines, looked_at), {}, Lists(), looked_at)
     store.note_look(looked_at)
     store.close()
 

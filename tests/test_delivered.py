@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from parts import Postgrey
+from tallies import tally_of_log
 
 from postgrey_exporter.decision import CLIENT_AWL, CLIENT_WHITELIST, PASS, TRIPLET_FOUND
 from postgrey_exporter.lists import Lists
-from postgrey_exporter.parser import Parser
 from postgrey_exporter.standing import standings
-from postgrey_exporter.tally import Tally
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,9 +50,10 @@ def test_passes_by_the_auto_whitelist_and_by_the_whitelist_deliver_what_was_grey
         tried(WRITTEN, "waits", later + 3 * HOUR)
         tried(KNOWN, "never-greylisted", later + 4 * HOUR)
 
-    tally = Tally()
-    tally.add(Parser().parse("".join(lines).encode(), later))
-    passes = {reason: count for (action, reason), count in tally.decision_totals().items() if action == PASS}
+    tally = tally_of_log("".join(lines), later)
+    passes = {
+        reason: count for (action, reason), count in tally.decision_totals().items() if action == PASS and count
+    }
     assert passes == {TRIPLET_FOUND: AUTO_WHITELIST, CLIENT_AWL: 2, CLIENT_WHITELIST: 1}
 
     now = later + 5 * HOUR

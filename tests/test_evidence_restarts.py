@@ -75,7 +75,7 @@ def test_a_reading_killed_at_any_moment_knows_the_same_of_every_message(folders:
         begin, end = (len(log) * number // PARTS for number in (part, part + 1))
         with (killed / "mail.log").open("ab") as file:
             file.write(log[begin:end])
-        kills += is_killed_within(collecting(killed), chance.uniform(0.1, 1.2))
+        kills += is_killed_within(collecting(killed), chance.uniform(0.05, 0.35))
     (whole / "mail.log").write_bytes(log)
     for folder in folders:
         finish(folder)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from loglines import FOREIGN, decision
 from running import NOW, Files, Scripted
+from tallies import tally_of_log
 
 from postgrey_exporter import ingest as ingest_module
 from postgrey_exporter.database import StateError
+from postgrey_exporter.domains import UNKNOWN
 from postgrey_exporter.ingest import Unwatched
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Listening(Unwatched):
         self.told.append("long")
 
     def changes(self, domains: Iterable[str] | None) -> None:
-        self.told.append(domains)
+        self.told.append(domains and set(domains) - {UNKNOWN})
 
     def committed(self) -> None:
         self.told.append("committed")
@@ -87,14 +89,17 @@ def test_much_is_committed_in_parts(files: Files, monkeypatch: pytest.MonkeyPatc
 
 
 def test_many_clients_are_committed_in_parts(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_module, "COMMIT_CELLS", 4)
-    blocks = [decision(NOW, address=f"192.0.2.{number // 2}") for number in range(6)]
+    blocks = [
+        "".join(decision(NOW, address=f"198.18.{block}.{number}") for number in range(100, 150))
+        for block in range(100, 105)
+    ]
+    monkeypatch.setattr(ingest_module, "COMMIT_SIZE_BYTES", tally_of_log(blocks[0] + blocks[1], NOW).size_bytes)
     seen: list[int] = []
     with files.ingest(Scripted("log", blocks)) as ingest:
         ingest.advance(NOW, Pausing(lambda: seen.append(files.counted())))
 
-    assert seen == [0, 0, 3, 3, 5, 5]
-    assert files.counted() == 6
+    assert seen == [0, 100, 100, 200, 200]
+    assert files.counted() == 250
 
 
 class StopError(Exception):

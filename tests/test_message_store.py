@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tallies import tally_of
 
 from postgrey_exporter import message_store
-from postgrey_exporter.client_store import UNCOVERED, WHITELISTED
+from postgrey_exporter.counting.hashing import KEY_SIZE
 from postgrey_exporter.decision import GREYLIST, NEW, PASS, TRIPLET_FOUND, Client, Decision
-from postgrey_exporter.messages import Evidence, evidence
-from postgrey_exporter.parser import Parsed
+from postgrey_exporter.evidence import Evidence
+from postgrey_exporter.lists import Lists, read_whitelist
 from postgrey_exporter.snapshot import Snapshot, StateReader
 from postgrey_exporter.store import Store
-from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import HOUR, Window
 
 if TYPE_CHECKING:
@@ -34,11 +34,10 @@ def passed(moment: float, key: int = 1, client: int = 0, delay: int | None = Non
 
 
 def merge(path: Path, *decisions: Decision, now: float = NOW) -> None:
-    tally = Tally()
-    tally.add(Parsed(list(decisions)))
+    tally = tally_of(*decisions)
     store = Store(path, window=Window(), max_domains=10)
     try:
-        store.merge("log", tally, {}, lambda _: UNCOVERED, now)
+        store.merge("log", tally, {}, Lists(), now)
         store.prune(now)
     finally:
         store.close()
@@ -110,7 +109,8 @@ def test_a_pass_of_a_domain_that_was_never_greylisted_leaves_no_trace(tmp_path: 
 def judge(path: Path, *covered: Client) -> None:
     store = Store(path, window=Window(), max_domains=10)
     try:
-        store.judge(lambda client: WHITELISTED if client in covered else UNCOVERED, str(covered))
+        entries = "".join(f"{client.name}\n" for client in covered)
+        store.judge(Lists([read_whitelist(entries.encode(), "whitelist")]), entries)
     finally:
         store.close()
 
@@ -146,7 +146,7 @@ def test_the_secret_stays_the_same(tmp_path: Path) -> None:
         secrets.append(store.secret())
         store.close()
     assert secrets[0] == secrets[1]
-    assert len(secrets[0]) == 32
+    assert len(secrets[0]) == KEY_SIZE
     assert (tmp_path / "state.sqlite3").stat().st_mode & 0o777 == 0o600
 
 
@@ -170,6 +170,4 @@ def test_the_state_tells_the_same_as_a_report_over_the_same_log(
     cuts = sorted((one_cut, other_cut))
     for part in (log[: cuts[0]], log[cuts[0] : cuts[1]], log[cuts[1] :]):
         merge(state, *part)
-    tally = Tally()
-    tally.add(Parsed(log))
-    assert known(state)[0] == evidence([message for facts in tally.facts() for message in facts.messages], NOW)
+    assert known(state)[0] == next((facts.evidence(NOW) for facts in tally_of(*log).facts()), Evidence())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tallies import tally_of_log
 
 from postgrey_exporter.decision import (
     CLIENT_AWL,
@@ -78,6 +79,7 @@ def moment(month: int, day: int, hour: int, minute: int, second: float) -> float
         pytest.param("Jun 26 00:00:07 a/b postgrey[12]: ", AT, id="host-with-slash"),
         pytest.param("Jun 26 00:00:07 2001:db8::1 postgrey[12]: ", AT, id="host-is-an-address"),
         pytest.param("Jun 26 00:00:07 postgrey postgrey[12]: ", AT, id="host-is-called-postgrey"),
+        pytest.param("Jun 26 00:00:07 postgrey: postgrey[12]: ", AT, id="host-looks-like-the-tag"),
         pytest.param("Jun 26 00:00:07 mx1 postgrey[12]: [ID 197553 mail.info] ", AT, id="solaris"),
         pytest.param("Jun 26 00:00:07 <mail.info> mx1 postgrey[12]: ", AT, id="freebsd-verbose"),
         pytest.param("", SEEN, id="no-header"),
@@ -392,6 +394,7 @@ FORGED: Final = (
         pytest.param(f"Jun 26 00:00:07 mx1 Postgrey[1]: {FORGED}", id="tag-in-capitals"),
         pytest.param(f"Jun 26 00:00:07 mx1 postfix/postgrey[1]: {FORGED}", id="tag-of-a-service"),
         pytest.param(f"Jun 26 00:00:07 mx1 postgrey[x]: {FORGED}", id="pid-no-number"),
+        pytest.param(f"Jun 26 00:00:07 mx1 postgrey[]: {FORGED}", id="pid-empty"),
         pytest.param(f"Jun 26 00:00:07 mx1 postgrey[1] {FORGED}", id="no-colon"),
         pytest.param(f"Jun 26 00:00:07 mx1  postgrey[1]: {FORGED}", id="two-blanks-before-the-tag"),
         pytest.param(f"Jun 26 00:00:07 a b postgrey[1]: {FORGED}", id="host-of-two-words"),
@@ -426,6 +429,8 @@ def test_foreign(line: str, real: bool) -> None:
     assert parsed.foreign == 1
     assert without_keys(parsed) == [greylisted()] * (2 if real else 0)
     assert (parsed.no_decision, parsed.malformed) == (0, 0)
+    counted = tally_of_log(f"{ours}{line}\n{ours}".encode("utf-8", "surrogateescape"), SEEN)
+    assert {outcome: count for outcome, count in counted.lines.items() if count} == outcomes(parsed)
 
 
 def test_a_forged_header_inside_postgreys_own_line_adds_nothing() -> None:

@@ -7,13 +7,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from test_store import LOG, NAMELESS, NOW, POOL, POOL_ELSEWHERE, SERVER, greylisted, opened, uncovered
+from tallies import tally_of
+from test_store import LOG, NAMELESS, NO_LISTS, NOW, POOL, POOL_ELSEWHERE, SERVER, greylisted, opened
 
 from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW
-from postgrey_exporter.facts import ClientAttempts
-from postgrey_exporter.parser import Parsed
 from postgrey_exporter.snapshot import Snapshot, StateReader
-from postgrey_exporter.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,18 +53,18 @@ def test_a_new_state_holds_nothing(reader: StateReader) -> None:
 
 def test_clients_are_added_up_over_the_hours_asked_for(store: Store, reader: StateReader) -> None:
     for hour, reason in ((998, NEW), (999, EARLY_RETRY), (1000, NEW)):
-        store.merge(LOG, greylisted(POOL, POOL, hour=hour, reason=reason), {}, uncovered, NOW)
-    store.merge(LOG, greylisted(SERVER, hour=998), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(POOL, POOL, hour=hour, reason=reason), {}, NO_LISTS, NOW)
+    store.merge(LOG, greylisted(SERVER, hour=998), {}, NO_LISTS, NOW)
 
-    assert sorted(reader.clients(0)) == [ClientAttempts(POOL, 4, 2), ClientAttempts(SERVER, 1, 0)]
-    assert list(reader.clients(999)) == [ClientAttempts(POOL, 2, 2)]
-    assert sorted(reader.clients(998, 998)) == [ClientAttempts(POOL, 2, 0), ClientAttempts(SERVER, 1, 0)]
+    assert sorted(reader.clients(0)) == [(POOL, 4, 2), (SERVER, 1, 0)]
+    assert list(reader.clients(999)) == [(POOL, 2, 2)]
+    assert sorted(reader.clients(998, 998)) == [(POOL, 2, 0), (SERVER, 1, 0)]
     assert list(reader.clients(1001)) == []
 
 
 def test_decisions_are_added_up_over_the_hours_asked_for(store: Store, reader: StateReader) -> None:
     for hour in (998, 999, 1000):
-        store.merge(LOG, greylisted(POOL, hour=hour), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(POOL, hour=hour), {}, NO_LISTS, NOW)
 
     assert reader.decisions(0) == {(GREYLIST, NEW): 3}
     assert reader.decisions(999) == {(GREYLIST, NEW): 2}
@@ -74,17 +72,17 @@ def test_decisions_are_added_up_over_the_hours_asked_for(store: Store, reader: S
 
 
 def test_lines_of_other_programs_are_not_postgreys(store: Store, reader: StateReader) -> None:
-    tally = Tally()
-    tally.add(Parsed([], no_decision=1, malformed=2, foreign=100))
+    tally = tally_of()
+    tally.lines.update(no_decision=1, malformed=2, foreign=100)
     for source in (LOG, "/var/log/other.log"):
-        store.merge(source, tally, {}, uncovered, NOW)
+        store.merge(source, tally, {}, NO_LISTS, NOW)
 
     assert reader.postgrey_lines() == 6
 
 
 def test_the_unreviewed_shown_are_the_largest_and_by_name_among_equals(store: Store) -> None:
     clients = [SERVER, SERVER, POOL, POOL_ELSEWHERE, NAMELESS, NAMELESS, NAMELESS]
-    store.merge(LOG, greylisted(*clients), {}, uncovered, NOW)
+    store.merge(LOG, greylisted(*clients), {}, NO_LISTS, NOW)
 
     with closing(StateReader(store.path, max_domains=1)) as reader:
         kept = reader.snapshot()
@@ -105,7 +103,7 @@ def test_a_snapshot_is_taken_in_any_thread(reader: StateReader) -> None:
 def test_a_snapshot_never_mixes_two_commits(store: Store, reader: StateReader) -> None:
     def write() -> None:
         for _ in range(30):
-            store.merge(LOG, greylisted(POOL, SERVER), {}, uncovered, NOW)
+            store.merge(LOG, greylisted(POOL, SERVER), {}, NO_LISTS, NOW)
 
     writer = threading.Thread(target=write)
     writer.start()

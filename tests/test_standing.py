@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from reference import Message
 
 from postgrey_exporter.addresses import network_number
+from postgrey_exporter.counting.facts import DomainFacts
 from postgrey_exporter.decision import Client
-from postgrey_exporter.facts import ClientAttempts, DomainFacts
 from postgrey_exporter.lists import Lists, read_ignore, read_whitelist
-from postgrey_exporter.messages import Message
-from postgrey_exporter.parties import parties
-from postgrey_exporter.places import Place, place_of
 from postgrey_exporter.standing import DomainStanding, standings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from postgrey_exporter.evidence import Parties
     from postgrey_exporter.nameless import NetworkStanding
 
 NOW = 1_700_000_000.0
@@ -41,9 +40,20 @@ POOL = [message(client, moved=True) for client in MX]
 BOTS = [message(client, delay=None, line=True) for client in DSL]
 
 
+def facts_of(
+    domain: str, attempts: Iterable[tuple[Client, int, int]], messages: Iterable[Message] = ()
+) -> DomainFacts:
+    facts = DomainFacts(domain)
+    for client, new, early_retry in attempts:
+        facts.add_client(*client, new, early_retry)
+    for one in messages:
+        facts.add_message(*one)
+    return facts
+
+
 def standing(clients: list[Client], messages: list[Message], lists: Lists = NOTHING) -> DomainStanding:
-    attempts = [ClientAttempts(client, 4, 1) for client in clients]
-    (found,) = standings([DomainFacts("example.com", attempts, messages)], lists, NOW).domains
+    facts = facts_of("example.com", [(client, 4, 1) for client in clients], messages)
+    (found,) = standings([facts], lists, NOW).domains
     return found
 
 
@@ -92,20 +102,23 @@ def test_a_covered_domain_is_left_in_peace() -> None:
     assert standing(MX, POOL, ignored).advice.kind == "ignore"
 
 
-def attempts(clients: Sequence[Client], counts: Sequence[int]) -> list[tuple[Client, int, Place]]:
-    return [(client, count, place_of(client)) for client, count in zip(clients, counts, strict=True)]
+def parties(clients: Sequence[Client], counts: Sequence[int], messages: Sequence[Message] = ()) -> Parties:
+    attempts = [(client, count, 0) for client, count in zip(clients, counts, strict=True)]
+    facts = facts_of("example.com", attempts, messages)
+    facts.judge(NOTHING)
+    return facts.parties(NOW)
 
 
 def test_messages_count_for_the_party_that_tried_them_first() -> None:
-    made = parties(attempts([*MX, *DSL, Client("h1.example.com", "203.0.113.1")], [5] * 9), POOL + BOTS, NOW)
+    made = parties([*MX, *DSL, Client("h1.example.com", "203.0.113.1")], [5] * 9, POOL + BOTS)
     assert (made.mail.attempts, made.mail.evidence.messages, made.mail.networks) == (20, 4, 4)
     assert (made.lines.attempts, made.lines.evidence.messages) == (20, 4)
-    assert made.servers.names - made.mail.names == {"h1.example.com"}
+    assert made.servers.names() - made.mail.names() == {"h1.example.com"}
 
 
 def test_networks_are_counted_by_address_family() -> None:
     both = [Client("mail.example.com", address) for address in ("198.51.100.7", "2001:db8::7")]
-    assert parties(attempts(both, [1, 1]), [], NOW).mail.networks == 1
+    assert parties(both, [1, 1]).mail.networks == 1
 
 
 def test_the_pause_is_the_mean_time_between_two_attempts() -> None:
@@ -116,14 +129,14 @@ def test_the_pause_is_the_mean_time_between_two_attempts() -> None:
         message(MX[2], delay=None),
         message(MX[3], delay=None),
     ]
-    made = parties(attempts(MX, [3, 4, 2, 1]), messages, NOW)
+    made = parties(MX, [3, 4, 2, 1], messages)
     assert made.mail.pause == HOUR
-    assert parties(attempts(MX[2:3], [1]), messages, NOW).mail.pause == 0
+    assert parties(MX[2:3], [1], messages).mail.pause == 0
 
 
 def nameless(*messages: Message, lists: Lists = NOTHING) -> NetworkStanding:
-    attempts = [ClientAttempts(Client("unknown", f"198.51.100.{number}"), 1, 0) for number in (7, 9)]
-    (found,) = standings([DomainFacts("unknown", attempts, messages)], lists, NOW).nameless
+    attempts = [(Client("unknown", f"198.51.100.{number}"), 1, 0) for number in (7, 9)]
+    (found,) = standings([facts_of("unknown", attempts, messages)], lists, NOW).nameless
     return found
 
 

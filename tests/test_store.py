@@ -8,21 +8,23 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from tallies import SECRET, add, tally_of
 
-from postgrey_exporter.client_store import IGNORED, UNCOVERED, WHITELISTED
+from postgrey_exporter.counting.hashing import KeyedHash
+from postgrey_exporter.counting.increment import Increment
 from postgrey_exporter.database import StateError, StateLockedError
 from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW, PASS, TRIPLET_FOUND, Client, Decision
-from postgrey_exporter.parser import Parsed
+from postgrey_exporter.lists import Lists, read_ignore, read_whitelist
 from postgrey_exporter.snapshot import DomainCounter, StateReader
 from postgrey_exporter.store import Store
-from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import HOUR, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from postgrey_exporter.snapshot import Snapshot
@@ -36,17 +38,16 @@ SERVER: Final = Client("mail.example.net", "203.0.113.1")
 NAMELESS: Final = Client("unknown", "198.18.0.1")
 
 
-def uncovered(_client: Client) -> int:
-    return UNCOVERED
+NO_LISTS: Final = Lists()
 
 
-def whitelisting(*clients: Client) -> Callable[[Client], int]:
-    return lambda client: WHITELISTED if client in clients else UNCOVERED
+def whitelisting(*clients: Client) -> Lists:
+    return Lists([read_whitelist("".join(f"{client.name}\n" for client in clients).encode(), "whitelist")])
 
 
-def greylisted(*clients: Client, hour: float = 1000, reason: str = NEW) -> Tally:
-    tally = Tally()
-    tally.add(Parsed([Decision(hour * HOUR, GREYLIST, reason, client, None) for client in clients], foreign=1))
+def greylisted(*clients: Client, hour: float = 1000, reason: str = NEW) -> Increment:
+    tally = tally_of(*(Decision(hour * HOUR, GREYLIST, reason, client, None) for client in clients))
+    tally.lines.update(decision=len(clients), foreign=1)
     return tally
 
 
@@ -85,18 +86,11 @@ def execute(path: Path, statement: str) -> None:
 
 def test_what_was_merged_is_read_again(store: Store, path: Path) -> None:
     tally = greylisted(POOL, POOL, SERVER, NAMELESS)
-    tally.add(
-        Parsed(
-            [
-                Decision(1000.25 * HOUR, GREYLIST, EARLY_RETRY, POOL_ELSEWHERE, None),
-                Decision(1000.5 * HOUR, PASS, TRIPLET_FOUND, SERVER, 1800),
-            ],
-            no_decision=3,
-            malformed=2,
-        )
-    )
+    add(tally, Decision(1000.25 * HOUR, GREYLIST, EARLY_RETRY, POOL_ELSEWHERE, None))
+    add(tally, Decision(1000.5 * HOUR, PASS, TRIPLET_FOUND, SERVER, 1800))
+    tally.lines.update(decision=2, no_decision=3, malformed=2)
 
-    store.merge(LOG, tally, {"offset": 7}, uncovered, NOW)
+    store.merge(LOG, tally, {"offset": 7}, NO_LISTS, NOW)
 
     kept = snapshot(path)
     assert store.position(LOG) == {"offset": 7}
@@ -120,7 +114,7 @@ def test_what_was_merged_is_read_again(store: Store, path: Path) -> None:
 def test_tallies_add_up_over_sources_and_restarts(path: Path) -> None:
     for source in (LOG, "/var/log/other.log", LOG):
         with closing(opened(path)) as store:
-            store.merge(source, greylisted(POOL), {"of": source}, uncovered, NOW)
+            store.merge(source, greylisted(POOL), {"of": source}, NO_LISTS, NOW)
 
     kept = snapshot(path)
     assert kept.decisions == {(GREYLIST, NEW): 3}
@@ -136,20 +130,20 @@ def test_a_source_never_read_has_no_position(store: Store) -> None:
 
 def test_the_latest_event_stays_the_latest(store: Store, path: Path) -> None:
     for hour in (999, 1000, 998):
-        store.merge(LOG, greylisted(POOL, hour=hour), {}, uncovered, NOW)
-    store.merge(LOG, Tally(), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(POOL, hour=hour), {}, NO_LISTS, NOW)
+    store.merge(LOG, tally_of(), {}, NO_LISTS, NOW)
 
     assert snapshot(path).last_events == {LOG: 1000 * HOUR}
 
 
 def test_a_source_without_a_decision_has_no_latest_event(store: Store, path: Path) -> None:
-    store.merge(LOG, Tally(), {}, uncovered, NOW)
+    store.merge(LOG, tally_of(), {}, NO_LISTS, NOW)
 
     assert snapshot(path).last_events == {}
 
 
 def test_the_size_counts_the_write_ahead_log(store: Store, path: Path) -> None:
-    store.merge(LOG, greylisted(POOL), {}, uncovered, NOW)
+    store.merge(LOG, greylisted(POOL), {}, NO_LISTS, NOW)
 
     assert store.size_bytes() == path.stat().st_size + path.with_name("state.sqlite3-wal").stat().st_size
 
@@ -158,7 +152,7 @@ def test_the_size_counts_the_write_ahead_log(store: Store, path: Path) -> None:
 
 
 def test_what_is_older_than_the_window_counts_in_the_totals_only(store: Store, path: Path) -> None:
-    store.merge(LOG, greylisted(POOL, hour=975), {}, uncovered, NOW)
+    store.merge(LOG, greylisted(POOL, hour=975), {}, NO_LISTS, NOW)
 
     assert snapshot(path).decisions == {(GREYLIST, NEW): 1}
     assert snapshot(path).domains == (DomainCounter("example.com", 1, 0, 0),)
@@ -169,8 +163,8 @@ def test_what_is_older_than_the_window_counts_in_the_totals_only(store: Store, p
 
 
 def test_the_window_holds_its_full_hours_and_the_running_one(store: Store, path: Path) -> None:
-    store.merge(LOG, greylisted(POOL, hour=976), {}, uncovered, NOW)
-    store.merge(LOG, greylisted(POOL, hour=1000.4), {}, uncovered, NOW)
+    store.merge(LOG, greylisted(POOL, hour=976), {}, NO_LISTS, NOW)
+    store.merge(LOG, greylisted(POOL, hour=1000.4), {}, NO_LISTS, NOW)
 
     store.prune(1000.99 * HOUR)
     assert snapshot(path).unreviewed == {"example.com": 2}
@@ -182,13 +176,13 @@ def test_the_window_holds_its_full_hours_and_the_running_one(store: Store, path:
 
 
 def test_a_stamp_ahead_of_the_clock_counts_at_once(store: Store, path: Path) -> None:
-    store.merge(LOG, greylisted(POOL, hour=1003), {}, uncovered, NOW)
+    store.merge(LOG, greylisted(POOL, hour=1003), {}, NO_LISTS, NOW)
 
     assert snapshot(path).unreviewed == {"example.com": 1}
 
 
 def test_a_covered_client_leaves_the_unreviewed_and_only_that_one(store: Store, path: Path) -> None:
-    store.merge(LOG, greylisted(POOL, POOL, POOL_ELSEWHERE), {}, uncovered, NOW)
+    store.merge(LOG, greylisted(POOL, POOL, POOL_ELSEWHERE), {}, NO_LISTS, NOW)
 
     store.judge(whitelisting(POOL), "second")
 
@@ -217,19 +211,18 @@ def test_a_client_that_is_uncovered_again_comes_back(store: Store, path: Path) -
 
 
 def test_an_ignored_client_is_covered_and_held_against_no_whitelist(store: Store, path: Path) -> None:
-    tally = Tally(lists_changed=0)
-    tally.add(Parsed([Decision(NOW, GREYLIST, NEW, POOL, None)]))
+    tally = tally_of(Decision(NOW, GREYLIST, NEW, POOL, None), lists_changed=0)
 
-    store.merge(LOG, tally, {}, lambda _: IGNORED, NOW)
+    store.merge(LOG, tally, {}, Lists([], [read_ignore(b"example.com\n", "ignore")]), NOW)
 
     assert snapshot(path).unreviewed == {}
     assert snapshot(path).domains == (DomainCounter("example.com", 1, 0, 0),)
 
 
 def test_what_the_whitelist_covered_and_was_greylisted_all_the_same_is_counted(store: Store, path: Path) -> None:
-    tally = Tally(lists_changed=1000 * HOUR)
-    for hour in (999, 1000.1, 1000.2):
-        tally.add(Parsed([Decision(hour * HOUR, GREYLIST, NEW, client, None) for client in (POOL, SERVER)]))
+    tally = tally_of(lists_changed=1000 * HOUR)
+    for hour, client in product((999, 1000.1, 1000.2), (POOL, SERVER)):
+        add(tally, Decision(hour * HOUR, GREYLIST, NEW, client, None))
 
     store.merge(LOG, tally, {}, whitelisting(POOL), NOW)
 
@@ -237,14 +230,16 @@ def test_what_the_whitelist_covered_and_was_greylisted_all_the_same_is_counted(s
 
 
 def test_the_same_lists_judge_once_also_after_a_restart(path: Path) -> None:
-    judged: list[Client] = []
+    judged: list[tuple[str, str]] = []
 
-    def noting(client: Client) -> int:
-        judged.append(client)
-        return UNCOVERED
+    class Noting(Lists):
+        def verdicts(self, clients: Iterable[tuple[str, str]]) -> Iterator[int]:
+            judged.extend(known := list(clients))
+            return super().verdicts(known)
 
+    noting = Noting()
     with closing(opened(path)) as store:
-        store.merge(LOG, greylisted(POOL), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(POOL), {}, NO_LISTS, NOW)
         store.judge(noting, "first")
         store.judge(noting, "first")
     with closing(opened(path)) as store:
@@ -267,8 +262,8 @@ def labels(path: Path) -> set[str]:
 
 def test_domains_beyond_the_limit_are_counted_as_other(path: Path) -> None:
     with closing(opened(path, max_domains=2)) as store:
-        store.merge(LOG, greylisted(NAMELESS, FIRST, SECOND, THIRD, THIRD, FOURTH), {}, uncovered, NOW)
-        store.merge(LOG, greylisted(THIRD, SECOND), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(NAMELESS, FIRST, SECOND, THIRD, THIRD, FOURTH), {}, NO_LISTS, NOW)
+        store.merge(LOG, greylisted(THIRD, SECOND), {}, NO_LISTS, NOW)
 
     kept = snapshot(path, max_domains=2)
     assert kept.domains == (
@@ -281,20 +276,19 @@ def test_domains_beyond_the_limit_are_counted_as_other(path: Path) -> None:
 
 
 def test_whatever_is_counted_of_a_domain_is_counted_as_other_without_a_label(path: Path) -> None:
-    tally = greylisted(SECOND)
-    tally.lists_changed = NOW - 1
-    tally.add(Parsed([Decision(NOW, GREYLIST, EARLY_RETRY, SECOND, None)] * 2))
+    before = Decision(1000 * HOUR, GREYLIST, NEW, SECOND, None)
+    tally = tally_of(before, *[Decision(NOW, GREYLIST, EARLY_RETRY, SECOND, None)] * 2, lists_changed=NOW - 1)
     with closing(opened(path, max_domains=1)) as store:
-        store.merge(LOG, greylisted(FIRST), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(FIRST), {}, NO_LISTS, NOW)
         store.merge(LOG, tally, {}, whitelisting(SECOND), NOW)
-        store.merge(LOG, greylisted(THIRD, hour=0), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(THIRD, hour=0), {}, NO_LISTS, NOW)
 
     assert snapshot(path).domains == (DomainCounter("example.com", 1, 0, 0), DomainCounter("other", 2, 2, 2))
 
 
 def test_the_unreviewed_domains_are_judged_whether_they_have_a_label_or_not(path: Path) -> None:
     with closing(opened(path, max_domains=2)) as store:
-        store.merge(LOG, greylisted(FIRST, SECOND, THIRD, THIRD, THIRD, FOURTH, FOURTH, FIFTH), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(FIRST, SECOND, THIRD, THIRD, THIRD, FOURTH, FOURTH, FIFTH), {}, NO_LISTS, NOW)
 
     kept = snapshot(path, max_domains=2)
     assert kept.unreviewed == {"example.org": 3, "google.com": 2}
@@ -304,27 +298,27 @@ def test_the_unreviewed_domains_are_judged_whether_they_have_a_label_or_not(path
 def test_a_label_survives_a_restart(path: Path) -> None:
     for client in (FIRST, SECOND):
         with closing(opened(path, max_domains=1)) as store:
-            store.merge(LOG, greylisted(client), {}, uncovered, NOW)
+            store.merge(LOG, greylisted(client), {}, NO_LISTS, NOW)
 
     assert labels(path) == {"example.com", "other"}
 
 
 def test_a_domain_silent_for_a_whole_window_gives_its_place_to_the_next(path: Path) -> None:
     with closing(opened(path, max_domains=1)) as store:
-        store.merge(LOG, greylisted(FIRST, hour=1000), {}, uncovered, NOW)
-        store.merge(LOG, greylisted(SECOND, hour=1024), {}, uncovered, 1024.5 * HOUR)
+        store.merge(LOG, greylisted(FIRST, hour=1000), {}, NO_LISTS, NOW)
+        store.merge(LOG, greylisted(SECOND, hour=1024), {}, NO_LISTS, 1024.5 * HOUR)
         assert labels(path) == {"example.com", "other"}
 
-        store.merge(LOG, greylisted(SECOND, hour=1025), {}, uncovered, 1025.5 * HOUR)
+        store.merge(LOG, greylisted(SECOND, hour=1025), {}, NO_LISTS, 1025.5 * HOUR)
 
     assert snapshot(path).domains == (DomainCounter("example.net", 1, 0, 0), DomainCounter("other", 1, 0, 0))
 
 
 def test_a_domain_that_speaks_up_again_in_the_same_merge_keeps_its_place(path: Path) -> None:
     with closing(opened(path, max_domains=2)) as store:
-        store.merge(LOG, greylisted(THIRD, hour=900), {}, uncovered, 900 * HOUR)
-        store.merge(LOG, greylisted(SECOND, hour=950), {}, uncovered, 950 * HOUR)
-        store.merge(LOG, greylisted(FIRST, SECOND, FOURTH, hour=1000), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(THIRD, hour=900), {}, NO_LISTS, 900 * HOUR)
+        store.merge(LOG, greylisted(SECOND, hour=950), {}, NO_LISTS, 950 * HOUR)
+        store.merge(LOG, greylisted(FIRST, SECOND, FOURTH, hour=1000), {}, NO_LISTS, NOW)
 
     assert snapshot(path).domains == (
         DomainCounter("example.com", 1, 0, 0),
@@ -335,18 +329,18 @@ def test_a_domain_that_speaks_up_again_in_the_same_merge_keeps_its_place(path: P
 
 def test_the_longest_silent_domain_gives_its_place_first(path: Path) -> None:
     with closing(opened(path, max_domains=2)) as store:
-        store.merge(LOG, greylisted(SECOND, hour=1000), {}, uncovered, NOW)
-        store.merge(LOG, greylisted(FIRST, hour=1001), {}, uncovered, NOW)
-        store.merge(LOG, greylisted(THIRD, hour=1100), {}, uncovered, 1100 * HOUR)
+        store.merge(LOG, greylisted(SECOND, hour=1000), {}, NO_LISTS, NOW)
+        store.merge(LOG, greylisted(FIRST, hour=1001), {}, NO_LISTS, NOW)
+        store.merge(LOG, greylisted(THIRD, hour=1100), {}, NO_LISTS, 1100 * HOUR)
 
     assert labels(path) == {"example.com", "example.org"}
 
 
 def test_a_silent_domain_keeps_its_counter_as_long_as_there_is_room(path: Path) -> None:
     with closing(opened(path, max_domains=2)) as store:
-        store.merge(LOG, greylisted(FIRST, hour=1000), {}, uncovered, NOW)
-        store.merge(LOG, greylisted(SECOND, hour=2000), {}, uncovered, 2000 * HOUR)
-        store.merge(LOG, greylisted(FIRST, hour=2000), {}, uncovered, 2000 * HOUR)
+        store.merge(LOG, greylisted(FIRST, hour=1000), {}, NO_LISTS, NOW)
+        store.merge(LOG, greylisted(SECOND, hour=2000), {}, NO_LISTS, 2000 * HOUR)
+        store.merge(LOG, greylisted(FIRST, hour=2000), {}, NO_LISTS, 2000 * HOUR)
 
     assert snapshot(path).domains == (DomainCounter("example.com", 2, 0, 0), DomainCounter("example.net", 1, 0, 0))
 
@@ -354,19 +348,19 @@ def test_a_silent_domain_keeps_its_counter_as_long_as_there_is_room(path: Path) 
 def test_a_lower_limit_takes_the_labels_of_the_longest_silent(path: Path) -> None:
     with closing(opened(path, max_domains=3)) as store:
         for client, hour in ((FIRST, 998), (SECOND, 1000), (THIRD, 999)):
-            store.merge(LOG, greylisted(client, hour=hour), {}, uncovered, NOW)
+            store.merge(LOG, greylisted(client, hour=hour), {}, NO_LISTS, NOW)
     with closing(opened(path, max_domains=1)) as store:
         assert labels(path) == {"example.net"}
         assert snapshot(path).unreviewed == {"example.com": 1, "example.net": 1, "example.org": 1}
         assert snapshot(path).folded == 2
-        store.merge(LOG, greylisted(FIRST), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(FIRST), {}, NO_LISTS, NOW)
     assert labels(path) == {"example.net", "other"}
 
 
 def test_a_higher_limit_gives_labels_to_those_who_come_again(path: Path) -> None:
     for max_domains in (1, 2):
         with closing(opened(path, max_domains=max_domains)) as store:
-            store.merge(LOG, greylisted(FIRST, SECOND), {}, uncovered, NOW)
+            store.merge(LOG, greylisted(FIRST, SECOND), {}, NO_LISTS, NOW)
 
     assert snapshot(path).domains == (
         DomainCounter("example.com", 2, 0, 0),
@@ -382,19 +376,29 @@ class BoomError(Exception):
     pass
 
 
-def exploding(client: Client) -> int:
-    raise BoomError(client)
+class ExplodingIncrement(Increment):
+    """Raises when all its counts are written, and its messages are not."""
+
+    def message_rows(self, domain_ids: Mapping[str, int], first_moment: float) -> Iterator[Any]:  # noqa: ARG002
+        raise BoomError
+
+
+class ExplodingLists(Lists):
+    def verdicts(self, clients: Iterable[tuple[str, str]]) -> Iterator[int]:
+        raise BoomError(clients)
 
 
 def test_an_error_in_the_middle_of_a_merge_leaves_everything_as_it_was(store: Store, path: Path) -> None:
-    store.merge(LOG, greylisted(POOL), {"offset": 1}, uncovered, NOW)
+    store.merge(LOG, greylisted(POOL), {"offset": 1}, NO_LISTS, NOW)
     before = dump(path)
 
+    tally = ExplodingIncrement(KeyedHash(SECRET))
+    add(tally, Decision(NOW, GREYLIST, NEW, SERVER, None))
     with pytest.raises(BoomError):
-        store.merge(LOG, greylisted(POOL, SERVER), {"offset": 2}, exploding, NOW)
+        store.merge(LOG, tally, {"offset": 2}, NO_LISTS, NOW)
 
     assert dump(path) == before
-    store.merge(LOG, greylisted(SERVER), {"offset": 2}, uncovered, NOW)
+    store.merge(LOG, greylisted(SERVER), {"offset": 2}, NO_LISTS, NOW)
     assert snapshot(path).decisions == {(GREYLIST, NEW): 2}
 
 
@@ -412,37 +416,37 @@ def test_an_error_in_the_middle_of_a_merge_leaves_everything_as_it_was(store: St
     ],
 )
 def test_wherever_a_merge_fails_nothing_of_it_is_kept(store: Store, path: Path, event: str) -> None:
-    store.merge(LOG, greylisted(POOL), {"offset": 1}, uncovered, NOW)
+    store.merge(LOG, greylisted(POOL), {"offset": 1}, NO_LISTS, NOW)
     execute(path, f"CREATE TRIGGER boom BEFORE {event} BEGIN SELECT raise(ABORT, 'boom'); END")
     before = dump(path)
 
     with pytest.raises(StateError, match=r"state\.sqlite3: .*boom"):
-        store.merge(LOG, greylisted(POOL, SERVER), {"offset": 2}, uncovered, NOW)
+        store.merge(LOG, greylisted(POOL, SERVER), {"offset": 2}, NO_LISTS, NOW)
 
     assert dump(path) == before
     assert store.position(LOG) == {"offset": 1}
     execute(path, "DROP TRIGGER boom")
-    store.merge(LOG, greylisted(POOL, SERVER), {"offset": 2}, uncovered, NOW)
+    store.merge(LOG, greylisted(POOL, SERVER), {"offset": 2}, NO_LISTS, NOW)
     assert snapshot(path).unreviewed == {"example.com": 2, "example.net": 1}
 
 
 def test_a_pruning_that_fails_leaves_everything_as_it_was(store: Store, path: Path) -> None:
-    store.merge(LOG, greylisted(POOL), {"offset": 1}, uncovered, NOW)
+    store.merge(LOG, greylisted(POOL), {"offset": 1}, NO_LISTS, NOW)
     execute(path, "CREATE TRIGGER boom BEFORE DELETE ON attempt BEGIN SELECT raise(ABORT, 'boom'); END")
     before = dump(path)
 
     with pytest.raises(StateError, match="boom"):
-        store.merge(LOG, greylisted(POOL), {"offset": 2}, uncovered, 2000 * HOUR)
+        store.merge(LOG, greylisted(POOL), {"offset": 2}, NO_LISTS, 2000 * HOUR)
 
     assert dump(path) == before
 
 
 def test_a_judging_that_fails_is_made_up_for_by_the_next(store: Store, path: Path) -> None:
-    store.merge(LOG, greylisted(POOL), {}, uncovered, NOW)
+    store.merge(LOG, greylisted(POOL), {}, NO_LISTS, NOW)
     before = dump(path)
 
     with pytest.raises(BoomError):
-        store.judge(exploding, "second")
+        store.judge(ExplodingLists(), "second")
 
     assert dump(path) == before
     store.judge(whitelisting(POOL), "second")
@@ -452,10 +456,13 @@ def test_a_judging_that_fails_is_made_up_for_by_the_next(store: Store, path: Pat
 KILLED: Final = """
 import os, signal, sys
 from pathlib import Path
-from test_store import LOG, NOW, POOL, SERVER, greylisted, opened, uncovered
+from test_store import LOG, NO_LISTS, NOW, POOL, ExplodingIncrement, greylisted, opened
+from tallies import SECRET
+from postgrey_exporter.counting.hashing import KeyedHash
+ExplodingIncrement.message_rows = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 store = opened(Path(sys.argv[1]))
-store.merge(LOG, greylisted(POOL), {"offset": 1}, uncovered, NOW)
-store.merge(LOG, greylisted(POOL, SERVER), {"offset": 2}, lambda _: os.kill(os.getpid(), signal.SIGKILL), NOW)
+store.merge(LOG, greylisted(POOL), {"offset": 1}, NO_LISTS, NOW)
+store.merge(LOG, ExplodingIncrement(KeyedHash(SECRET)), {"offset": 2}, NO_LISTS, NOW)
 """
 
 
@@ -477,10 +484,10 @@ def test_a_state_locked_by_another_program_is_named_and_waited_for(
     with closing(opened(path)) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StateError, match=r"state\.sqlite3: the state is locked by another program"):
-            store.merge(LOG, greylisted(POOL), {}, uncovered, NOW)
+            store.merge(LOG, greylisted(POOL), {}, NO_LISTS, NOW)
         other.execute("ROLLBACK")
 
-        store.merge(LOG, greylisted(POOL), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(POOL), {}, NO_LISTS, NOW)
 
     assert snapshot(path).decisions == {(GREYLIST, NEW): 1}
 
@@ -499,9 +506,9 @@ def test_a_second_writer_is_refused_until_the_first_is_gone(path: Path) -> None:
 
 def test_a_reader_sees_commits_while_the_writer_goes_on(store: Store, path: Path) -> None:
     with closing(StateReader(path)) as reader:
-        store.merge(LOG, greylisted(POOL), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(POOL), {}, NO_LISTS, NOW)
         first = reader.snapshot()
-        store.merge(LOG, greylisted(POOL), {}, uncovered, NOW)
+        store.merge(LOG, greylisted(POOL), {}, NO_LISTS, NOW)
         second = reader.snapshot()
 
     assert [first.decisions[GREYLIST, NEW], second.decisions[GREYLIST, NEW]] == [1, 2]

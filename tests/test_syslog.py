@@ -221,3 +221,13 @@ def test_the_header_ends_where_it_is_said_to_end() -> None:
         HeaderReader(UTC).moment(lines, 2, 21, at("2024-07-01T12:00:00").timestamp())
         == at("2024-06-26T00:00:07").timestamp()
     )
+
+
+@pytest.mark.parametrize("seen_at", [1e20, -1e20, float("inf"), float("nan")])
+def test_a_stamp_without_a_year_has_none_where_the_lines_were_seen_beyond_all_years(seen_at: float) -> None:
+    stamp = b"Jun 26 00:00:07"
+    moment = HeaderReader(UTC).moment(stamp + b" mx1", 0, len(stamp) + 4, seen_at)
+
+    assert moment is not None
+    assert math.isnan(moment)
+    assert HeaderReader(UTC).hour(stamp, seen_at) is None

@@ -11,15 +11,14 @@ from typing import Final
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tallies import tally_of
 
-from postgrey_exporter.client_store import IGNORED, UNCOVERED, WHITELISTED
 from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW, Client, Decision
 from postgrey_exporter.domain_store import OTHER
 from postgrey_exporter.domains import UNKNOWN, registrable_domain
-from postgrey_exporter.parser import Parsed
+from postgrey_exporter.lists import Lists, read_ignore, read_whitelist
 from postgrey_exporter.snapshot import StateReader
 from postgrey_exporter.store import Store
-from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import HOUR, Window
 
 WINDOW: Final = Window(3)
@@ -39,9 +38,11 @@ CLIENTS: Final = tuple(
 )
 # Thousands of commits: in memory, where the system has a place for that.
 MEMORY: Final = next((folder for folder in ("/dev/shm",) if os.access(folder, os.W_OK)), None)  # noqa: S108
-VERDICTS: Final = st.lists(
-    st.sampled_from([UNCOVERED, UNCOVERED, WHITELISTED, IGNORED]), min_size=len(CLIENTS), max_size=len(CLIENTS)
-).map(lambda verdicts: dict(zip(CLIENTS, verdicts, strict=True)))
+NAMES: Final = sorted({client.name for client in CLIENTS} - {UNKNOWN})
+LISTED: Final = st.tuples(
+    st.sets(st.sampled_from([client.address for client in CLIENTS])), st.sets(st.sampled_from(NAMES))
+)
+"""The addresses that a whitelist covers, and the names that an ignore file does."""
 # Hours before the present: of the window, of long ago as in an old archive, and of a clock that runs ahead.
 ATTEMPTS: Final = st.lists(
     st.tuples(
@@ -53,11 +54,18 @@ ATTEMPTS: Final = st.lists(
 )
 
 
+def lists_of(addresses: set[str], names: set[str]) -> Lists:
+    whitelist, ignore = (
+        "".join(f"{entry}\n" for entry in sorted(entries)).encode() for entries in (addresses, names)
+    )
+    return Lists([read_whitelist(whitelist, "whitelist")], [read_ignore(ignore, "ignore")])
+
+
 class Window3Hours(RuleBasedStateMachine):
     """Merges, passing time, edited lists and restarts in any order."""
 
-    @initialize(max_domains=st.integers(1, 6), verdicts=VERDICTS)
-    def begin(self, max_domains: int, verdicts: dict[Client, int]) -> None:
+    @initialize(max_domains=st.integers(1, 6), listed=LISTED)
+    def begin(self, max_domains: int, listed: tuple[set[str], set[str]]) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="window-", dir=MEMORY)
         self.path = Path(self.folder.name) / "state.sqlite3"
         self.now = 1000.5 * HOUR
@@ -66,31 +74,33 @@ class Window3Hours(RuleBasedStateMachine):
         self.total: Counter[tuple[str, str]] = Counter()
         self.max_domains = max_domains
         self.store = Store(self.path, window=WINDOW, max_domains=max_domains)
-        self.edit_lists(verdicts)
+        self.edit_lists(listed)
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
             self.store.close()
             self.folder.cleanup()
 
-    @rule(verdicts=VERDICTS)
-    def edit_lists(self, verdicts: dict[Client, int]) -> None:
-        self.verdicts = verdicts
-        self.store.judge(verdicts.__getitem__, repr(sorted(verdicts.items())))
+    @rule(listed=LISTED)
+    def edit_lists(self, listed: tuple[set[str], set[str]]) -> None:
+        self.listed = listed
+        self.lists = lists_of(*listed)
+        self.store.judge(self.lists, repr([sorted(entries) for entries in listed]))
+
+    def is_listed(self, client: Client) -> bool:
+        addresses, names = self.listed
+        return client.address in addresses or client.name in names
 
     @rule(attempts=ATTEMPTS, source=st.sampled_from(["/var/log/mail.log", "/var/log/other.log"]))
     def read(self, attempts: list[tuple[Client, int, str]], source: str) -> None:
         hour_now = int(self.now // HOUR)
-        tally = Tally()
-        tally.add(
-            Parsed(
-                [
-                    Decision((hour_now - ago) * HOUR + 5, GREYLIST, reason, client, None)
-                    for client, ago, reason in attempts
-                ]
+        tally = tally_of(
+            *(
+                Decision((hour_now - ago) * HOUR + 5, GREYLIST, reason, client, None)
+                for client, ago, reason in attempts
             )
         )
-        self.store.merge(source, tally, {}, self.verdicts.__getitem__, self.now)
+        self.store.merge(source, tally, {}, self.lists, self.now)
         self.forget()
         for client, ago, reason in attempts:
             self.total[GREYLIST, reason] += 1
@@ -121,15 +131,15 @@ class Window3Hours(RuleBasedStateMachine):
         reader = StateReader(self.path, max_domains=self.max_domains)
         try:
             kept = reader.snapshot()
-            clients = Counter({(one.client, NEW): one.new for one in reader.clients(0)})
-            clients += Counter({(one.client, EARLY_RETRY): one.early_retry for one in reader.clients(0)})
+            clients = Counter({(client, NEW): new for client, new, _ in reader.clients(0)})
+            clients += Counter({(client, EARLY_RETRY): early_retry for client, _, early_retry in reader.clients(0)})
             by_hour = reader.decisions(0)
         finally:
             reader.close()
         uncovered = Counter(
             registrable_domain(client.name)
             for client, _, _ in self.window
-            if self.verdicts[client] == UNCOVERED and client.name != UNKNOWN
+            if client.name != UNKNOWN and not self.is_listed(client)
         )
         largest = sorted(uncovered.items(), key=lambda item: (-item[1], item[0]))[: self.max_domains]
         assert kept.unreviewed == dict(largest)

@@ -19,6 +19,7 @@ from lists.perl_strategies import (
     odd_lines,
 )
 
+from postgrey_exporter.addresses import network_number, normalise
 from postgrey_exporter.lists import Lists, read_ignore, read_whitelist
 from postgrey_exporter.verdict import IGNORED, UNCOVERED, WHITELISTED
 
@@ -108,14 +109,14 @@ def test_a_pattern_with_a_gap_finds_names_whose_parent_domain_is_too_short_to_te
     lists = Lists([read_whitelist(line, "whitelist")])
 
     assert list(lists.verdicts([(name, NO_ADDRESS), (f"x{name}x", NO_ADDRESS)])) == [WHITELISTED, UNCOVERED]
-    assert lists.may_cover_below(name.partition(".")[2])
+    assert lists.may_cover_names_below(name.partition(".")[2])
 
 
 def test_a_name_may_be_all_dots() -> None:
     lists = Lists([read_whitelist(rb"/^\.+$/", "whitelist")])
 
     assert list(lists.verdicts([("." * 512, NO_ADDRESS)])) == [WHITELISTED]
-    assert lists.may_cover_below("." * 448)
+    assert lists.may_cover_names_below("." * 448)
 
 
 def test_what_is_no_address_lies_in_no_network_whatever_its_neighbours_do() -> None:
@@ -132,6 +133,14 @@ def test_clients_of_one_name_get_one_verdict_however_they_write_it() -> None:
     assert list(lists.verdicts(asked)) == [WHITELISTED, UNCOVERED, WHITELISTED]
 
 
+def in_network(lists: Lists, address: str) -> bool:
+    """Tell whether an entry may hold a client in the same network; an odd spelling may mean any."""
+    try:
+        return lists.may_cover_network(network_number(normalise(address) if address else ""))
+    except ValueError:
+        return True
+
+
 labels = st.sampled_from(["", "unknown", *LABELS]) | client_names.map(lambda name: name.partition(".")[0][:63])
 parents = hosts | domains | st.sampled_from(["", ".", *TOPS]) | client_names
 below = st.lists(st.tuples(labels, addresses), min_size=1, max_size=20)
@@ -144,10 +153,10 @@ def test_below_a_domain_that_may_be_passed_over_no_client_is_covered(
 ) -> None:
     lists = Lists([read_whitelist(whitelist, "whitelist")], [read_ignore(ignored, "ignore")])
 
-    if not lists.may_cover_below(parent):
-        assert {lists.covers(f"{label}.{parent}", address) for label, address in asked} == {None}
     if not lists.may_cover_names_below(parent):
         assert {lists.covers(f"{label}.{parent}", NO_ADDRESS) for label, _ in asked} == {None}
+        elsewhere = [(label, address) for label, address in asked if not in_network(lists, address)]
+        assert {lists.covers(f"{label}.{parent}", address) for label, address in elsewhere} <= {None}
 
 
 @pytest.mark.parametrize(
@@ -167,7 +176,7 @@ def test_below_a_domain_that_may_be_passed_over_no_client_is_covered(
         pytest.param(rb"/\.example.com$/", b"", "pool.example.com", True, id="a pattern with a gap in its end"),
         pytest.param(rb"/\.example.com$/", b"", "pool.sample.com", False, id="a gap in another end"),
         pytest.param(rb"/^mx\./", b"", "pool.example.com", True, id="a pattern without an end"),
-        pytest.param(b"198.18.7.7", b"", "pool.example.com", True, id="a network"),
+        pytest.param(b"198.18.7.7", b"", "pool.example.com", False, id="a network"),
         pytest.param(b"example.net", b"", "x." * 240 + "com", True, id="longer than postgrey looks"),
     ],
 )
@@ -176,11 +185,24 @@ def test_a_domain_may_be_passed_over_where_no_entry_is_about_a_host_in_it(
 ) -> None:
     lists = Lists([read_whitelist(whitelist, "whitelist")], [read_ignore(ignored, "ignore")])
 
-    assert lists.may_cover_below(parent) is expected
+    assert lists.may_cover_names_below(parent) is expected
 
 
-def test_networks_apart_a_domain_is_told_by_names_alone() -> None:
-    lists = Lists([read_whitelist(b"198.18.7.7\nexample.com", "whitelist")])
-
-    assert not lists.may_cover_names_below("pool.example.net")
-    assert lists.may_cover_names_below("pool.example.com")
+@pytest.mark.parametrize(
+    ("line", "address", "expected"),
+    [
+        pytest.param(b"198.18.7.7", "198.18.7.200", True, id="an address of the same network"),
+        pytest.param(b"198.18.7.7", "198.18.8.7", False, id="an address of another"),
+        pytest.param(b"198.18.0.0/20", "198.18.15.1", True, id="a wider network"),
+        pytest.param(b"198.18.0.0/20", "198.18.16.1", False, id="beside it"),
+        pytest.param(b"::/0", "198.18.16.1", True, id="all addresses"),
+        pytest.param(b"2001:db8::/32", "198.18.16.1", False, id="only IPv6"),
+        pytest.param(b"2001:db8::/32", "2001:db9::1", True, id="any IPv6"),
+        pytest.param(b"198.18.0.0/15", "2001:db9::1", False, id="only IPv4"),
+        pytest.param(b"0.0.0.0/0", NO_ADDRESS, False, id="no address"),
+    ],
+)
+def test_a_network_may_be_passed_over_where_no_entry_holds_a_part_of_it(
+    line: bytes, address: str, *, expected: bool
+) -> None:
+    assert in_network(Lists([read_whitelist(line, "whitelist")]), address) is expected

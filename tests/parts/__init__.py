@@ -11,7 +11,7 @@ from parts.daemon import Daemon, PartError
 from parts.postgrey import Postgrey
 from parts.prometheus import Alert, Prometheus, Sample
 from parts.receivers import SmtpSink, WebhookReceiver
-from parts.requirement import find_program, require
+from parts.requirement import find_program, lacking, require
 from parts.rsyslog import Rsyslog, Template
 from parts.waiting import free_port, wait_until
 
@@ -29,6 +29,7 @@ __all__ = [
     "WebhookReceiver",
     "find_program",
     "free_port",
+    "lacking",
     "require",
     "wait_until",
 ]

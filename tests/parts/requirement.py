@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Final
+from typing import Final, NoReturn
 
 import pytest
 
@@ -26,10 +26,12 @@ def require(program: str, package: str | None = None) -> str:
     May be called in a test, in a fixture, or at a module's top. With `REQUIRE_PARTS` set to 1 the test fails.
     """
     path = find_program(program)
-    if path is not None:
-        return path
-    package = package or program
-    reason = f"needs {program}: apt-get install --no-install-recommends {package}"
+    return lacking(program, package or program) if path is None else path
+
+
+def lacking(part: str, package: str) -> NoReturn:
+    """Say that a part is not there, as `require` does for a program."""
+    reason = f"needs {part}: apt-get install --no-install-recommends {package}"
     if os.environ.get(REQUIRE_PARTS) == "1":
         pytest.fail(f"{reason} ({REQUIRE_PARTS}=1)", pytrace=False)
     pytest.skip(reason, allow_module_level=True)

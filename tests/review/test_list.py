@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from running import run
+from tallies import tally_of_log
 
-from postgrey_exporter.client_store import UNCOVERED
-from postgrey_exporter.parser import Parser
+from postgrey_exporter.lists import Lists
 from postgrey_exporter.store import Store
-from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import Window
 from review import scene
 
@@ -52,10 +51,8 @@ def test_the_list_shrinks_by_what_is_done_about_it(log: Path, tmp_path: Path) ->
 
 def test_the_state_is_reviewed_where_no_log_is_named(log: Path, tmp_path: Path) -> None:
     now = float(scene.START + 3 * 86400)
-    tally = Tally()
-    tally.add(Parser().parse(log.read_bytes(), now))
     store = Store(tmp_path / "state.sqlite3", window=Window(), max_domains=100)
-    store.merge("log", tally, {}, lambda _: UNCOVERED, now)
+    store.merge("log", tally_of_log(log.read_bytes(), now), {}, Lists(), now)
     store.close()
     # The scene lies in one fixed week; the window reaches back to it.
     options: list[str | Path] = [*scene.options(tmp_path), "--state", tmp_path / "state.sqlite3", "--window", "520w"]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from postgrey_exporter.advice import Advice
 from postgrey_exporter.decision import Client
 from postgrey_exporter.entry import whitelist_entry
+from postgrey_exporter.evidence import Delays, Evidence
 from postgrey_exporter.listedit import Edit, checked_entry
 from postgrey_exporter.lists import Lists, read_ignore, read_whitelist
-from postgrey_exporter.messages import Delays, Evidence
 from postgrey_exporter.review import ClientAttempts, Decision, Item, Reach, Review, items, reach, text, uncovered
 from postgrey_exporter.review.model import covered
 from postgrey_exporter.standing import DomainStanding

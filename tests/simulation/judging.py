@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from postgrey_exporter.counting.tally import Tally
 from postgrey_exporter.lists import Lists, read_whitelist
 from postgrey_exporter.parser import Parser
 from postgrey_exporter.standing import DomainStanding, standings
-from postgrey_exporter.tally import Tally
 from simulation.cast import WEEK
 from simulation.week import START
 
@@ -44,16 +44,17 @@ class Verdict:
 
 def judge(senders: Iterable[Sender], week: Week, lists: Lists | None = None) -> list[Verdict]:
     """Return a verdict for each domain that was greylisted, in the order of the senders."""
-    tally = Tally()
+    parser = Parser()
+    tally = Tally(parser.keyed)
     end = START.timestamp() + WEEK
-    tally.add(Parser().parse("".join(week.lines).encode(), end))
+    tally.add(parser.read("".join(week.lines).encode(), end))
     known = {standing.domain: standing for standing in standings(tally.facts(), lists or Lists(), end).domains}
-    greylisted = {client for client, _, _ in tally.greylisted}
+    greylisted = {tuple(client) for client, _, _ in tally.clients()}
     verdicts = []
     for sender in senders:
         standing = known.get(sender.domain)
         if standing is not None:
-            seen = {tuple(host) for host in sender.pool} & {(client.name, client.address) for client in greylisted}
+            seen = {tuple(host) for host in sender.pool} & greylisted
             verdicts.append(Verdict(sender, standing, _fault(sender, standing, seen)))
     return verdicts
 

@@ -80,7 +80,7 @@ def compare(writer: Writer, exposition: str, state: Path, source: str, *, gaps: 
 
 def _compare_clients(writer: Writer, state: Path, difference: Difference) -> None:
     with closing(StateReader(state)) as reader:
-        attempts = Counter({row.client.name: row.new + row.early_retry for row in reader.clients(0)})
+        attempts = Counter({client.name: new + early_retry for client, new, early_retry in reader.clients(0)})
     difference.lost = len(writer.clients - attempts.keys())
     difference.doubled = sum(count > 1 for count in attempts.values())
     strange = sorted(attempts.keys() - writer.clients)

@@ -1,8 +1,8 @@
 """``python -m torture.crash_points``: kill the reading between each two of its steps, every one of them.
 
-A step is: a block handed out by the source, lines parsed, a tally added to, a position taken, a tally merged, and
-each single statement that SQLite is given, BEGIN and COMMIT included. A fork of this process is killed before and
-after each. What it left is then read to the end, and has to add up.
+A step is: a block handed out by the source, its lines read, a position taken, a tally merged, and each single
+statement that SQLite is given, BEGIN and COMMIT included. A fork of this process is killed before and after each.
+What it left is then read to the end, and has to add up.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from postgrey_exporter.sources import lines as lines_module
 from postgrey_exporter.sources import tail as tail_module
 from postgrey_exporter.sources.file import FileSource
 from postgrey_exporter.store import Store
-from postgrey_exporter.tally import Tally
 from postgrey_exporter.window import Window
 from torture.exporter import KILLED
 from torture.folders import fresh_folder
@@ -149,7 +148,7 @@ def wrong(folder: Path, writer: Writer) -> str:
     """Tell in what the counts differ from what was written."""
     with closing(StateReader(folder / "state.sqlite3")) as reader:
         snapshot = reader.snapshot()
-        attempts = {row.client.name: row.new + row.early_retry for row in reader.clients(0)}
+        attempts = {client.name: new + early_retry for client, new, early_retry in reader.clients(0)}
     greylisted = {
         (domain.domain, reason): count
         for domain in snapshot.domains
@@ -179,7 +178,7 @@ class stepping:  # noqa: N801 - a context manager that reads as a verb
     def __enter__(self) -> None:
         steps = self._steps
         SteppingConnection.steps = steps
-        for owner, name in ((Parser, "parse"), (Tally, "add"), (FileSource, "position"), (Store, "merge")):
+        for owner, name in ((Parser, "read"), (FileSource, "position"), (Store, "merge")):
             self._put(owner, name, steps.around(getattr(owner, name), name))
         self._put(FileSource, "batches", _stepping_batches(FileSource.batches, steps))
         self._put(sqlite3, "connect", _connecting(sqlite3.connect))

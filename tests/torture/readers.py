@@ -83,7 +83,7 @@ class Ours:
 
     def counted(self) -> Counter[str]:
         with closing(StateReader(self._state)) as reader:
-            return Counter({row.client.name: row.new + row.early_retry for row in reader.clients(0)})
+            return Counter({client.name: new + early_retry for client, new, early_retry in reader.clients(0)})
 
 
 _PYGTAIL_JOB: Final = """

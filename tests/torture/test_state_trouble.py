@@ -18,6 +18,7 @@ from parts import require
 from parts.waiting import wait_until
 from running import Files, Serve
 
+from postgrey_exporter.counting.hashing import KEY_SIZE
 from postgrey_exporter.ingest import Ingest
 from postgrey_exporter.lists import ListFiles
 from postgrey_exporter.parser import Parser
@@ -193,7 +194,7 @@ def opened(files: Files) -> Store:
 
 def advance(files: Files, store: Store) -> None:
     sources = [FileSource(files.log, running.WINDOW.seconds)]
-    with closing(Ingest(store, sources, Parser(secret=b"0" * 32), ListFiles([], []))) as ingest:
+    with closing(Ingest(store, sources, Parser(secret=bytes(KEY_SIZE)), ListFiles([], []))) as ingest:
         ingest.advance(time.time())
 
 
