@@ -110,7 +110,7 @@ class LogReader:
                     self._add(self._parser.read(lines, now))
                     self._progress(len(lines))
         except LogFileError as error:
-            self.reading.problems.append(str(error))
+            self._note_problem(error)
 
     def read_source(self, source: Source, now: float) -> None:
         """Read what a source has: a log with its rotated files, or the journal."""

@@ -18,3 +18,13 @@ cdef inline bint begins(
 ) noexcept nogil:
     """Tell whether a text begins with another; ``at`` is not behind its end."""
     return <size_t>(end - at) >= size and memcmp(at, text, size) == 0
+
+
+cdef inline bint skips(
+    const unsigned char **at, const unsigned char *end, const unsigned char *text, size_t size
+) noexcept nogil:
+    """Go on behind a text where it stands there; tell whether it does."""
+    if not begins(at[0], end, text, size):
+        return False
+    at[0] += size
+    return True

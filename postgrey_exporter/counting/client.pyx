@@ -122,7 +122,6 @@ cdef int judge(Rows clients, Text texts, object lists) except -1:
         if not is_empty and unconcerned.may_be_covered(client, texts.at(client.text)):
             concerned.put(at)
     if concerned.used:
-        at = 0
         for at, verdict in zip(range(concerned.used), lists.verdicts(_named(clients, concerned, texts)), strict=True):
             (<Client *>clients.at(concerned.position(at))).verdict = verdict
     return 0

@@ -8,7 +8,7 @@ from libc.math cimport NAN, fabs, isnan
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memchr, memcmp, memcpy
 
-from postgrey_exporter.counting.character cimport begins, is_alphanumeric, is_digit
+from postgrey_exporter.counting.character cimport begins, is_alphanumeric, is_digit, skips
 from postgrey_exporter.counting.client cimport LONGEST_ADDRESS, LONGEST_NAME
 from postgrey_exporter.counting.decisions cimport (
     CLIENT_AWL,
@@ -96,12 +96,10 @@ cdef class UsualLines:
             pid = at
             while at < end and is_digit(at[0]):
                 at += 1
-            if at == pid or not begins(at, end, b"]", 1):
+            if at == pid or not skips(&at, end, b"]", 1):
                 return Kind.UNUSUAL
-            at += 1
-        if not begins(at, end, b": ", 2):
+        if not skips(&at, end, b": ", 2):
             return Kind.UNUSUAL
-        at += 2
         if not _claims_decision(at, end):
             return Kind.UNUSUAL
         moment = self._moment(line, stamp)
@@ -118,59 +116,45 @@ cdef class UsualLines:
         cdef Py_ssize_t name_size, address_size, key_size
         cdef int64_t delay = -1
         cdef Line *line
-        field = _after_queue_id(at, end) + 7
-        if begins(field, end, b"greylist, reason=", 17):
-            field += 17
-            if begins(field, end, b"new, ", 5):
+        field = _after_queue_id(at, end)
+        if skips(&field, end, b"action=greylist, reason=", 24):
+            if skips(&field, end, b"new, ", 5):
                 verdict = NEW
-                field += 5
-            elif begins(field, end, b"early-retry (", 13):
+            elif skips(&field, end, b"early-retry (", 13):
                 verdict = EARLY_RETRY
-                field += 13
                 at = field
                 while field < end and is_digit(field[0]):
                     field += 1
-                if field == at or not begins(field, end, b"s missing), ", 12):
+                if field == at or not skips(&field, end, b"s missing), ", 12):
                     return Kind.UNUSUAL
-                field += 12
             else:
                 return Kind.UNUSUAL
-        elif begins(field, end, b"pass, reason=", 13):
-            field += 13
-            if begins(field, end, b"triplet found, ", 15):
+        elif skips(&field, end, b"action=pass, reason=", 20):
+            if skips(&field, end, b"triplet found, ", 15):
                 verdict = TRIPLET_FOUND
-                field += 15
-            elif begins(field, end, b"client whitelist, ", 18):
+            elif skips(&field, end, b"client whitelist, ", 18):
                 verdict = CLIENT_WHITELIST
-                field += 18
-            elif begins(field, end, b"client AWL, ", 12):
+            elif skips(&field, end, b"client AWL, ", 12):
                 verdict = CLIENT_AWL
-                field += 12
-            elif begins(field, end, b"recipient whitelist, ", 21):
+            elif skips(&field, end, b"recipient whitelist, ", 21):
                 verdict = RECIPIENT_WHITELIST
-                field += 21
             else:
                 return Kind.UNUSUAL
         else:
             return Kind.UNUSUAL
-        if begins(field, end, b"delay=", 6):
-            field += 6
+        if skips(&field, end, b"delay=", 6):
             at = field
             delay = 0
             while field < end and is_digit(field[0]) and field - at < MOST_DELAY_DIGITS:
                 delay = delay * 10 + (field[0] - c"0")
                 field += 1
-            if field == at or not begins(field, end, b", ", 2):
+            if field == at or not skips(&field, end, b", ", 2):
                 return Kind.UNUSUAL
-            field += 2
-        if not begins(field, end, b"client_name=", 12):
+        if not skips(&field, end, b"client_name=", 12):
             return Kind.UNUSUAL
-        field += 12
-        at = field
         name_size = copy_name(&field, end, client)
-        if name_size < 0 or not begins(field, end, b", client_address=", 17):
+        if name_size < 0 or not skips(&field, end, b", client_address=", 17):
             return Kind.UNUSUAL
-        field += 17
         client[name_size] = c" "
         address_size = copy_address(&field, end, client + name_size + 1)
         if address_size < 0:
