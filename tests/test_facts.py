@@ -66,4 +66,4 @@ def test_each_client_has_one_verdict(count: int, words: str) -> None:
 
     facts = facts_of("192.0.2.1", "198.51.100.1")
     with pytest.raises(ValueError, match=words):
-        facts.judge(Wrong([], [read_ignore(b"example.com\n", "ignore")]))
+        facts.judge(Wrong([], [read_ignore(b"dyn.example.com\n", "ignore")]))

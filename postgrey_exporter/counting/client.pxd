@@ -50,7 +50,7 @@ cdef inline size_t offset_of_domain() noexcept nogil:
 cdef uint32_t network_of(const unsigned char *address, size_t size) noexcept nogil
 cdef uint64_t network_key(uint32_t network) noexcept nogil
 cdef str text_of(const unsigned char *text, size_t size)
-cdef int judge(Rows clients, Text texts, object lists) except -1
+cdef int judge(Rows clients, Text texts, object lists, str domain=*) except -1
 
 
 cdef struct Answer:
@@ -64,5 +64,6 @@ cdef class Unconcerned:
     cdef Table _names
     cdef Table _networks
 
-    cdef bint may_be_covered(self, const Client *client, const unsigned char *name) except -1
-    cdef bint _is_name_concerned(self, const unsigned char *name, size_t size) except -1
+    cdef bint is_network_concerned(self, uint32_t network) except -1
+    cdef bint is_name_concerned(self, const unsigned char *name, size_t size) except -1
+    cdef bint _are_names_concerned(self, const unsigned char *name, size_t size) except -1

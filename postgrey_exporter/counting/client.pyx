@@ -10,9 +10,10 @@ from postgrey_exporter.counting.table cimport Positions, Rows, Table, Text, mixe
 from os import urandom
 
 from postgrey_exporter.counting.hashing import KEY_SIZE
-from postgrey_exporter.verdict import UNCOVERED
+from postgrey_exporter.verdict import UNCOVERED, WHITELISTED
 
 cdef int OF_NO_LIST = UNCOVERED
+cdef int OF_THE_WHITELIST = WHITELISTED
 cdef uint64_t SPREAD = int.from_bytes(urandom(8))
 cdef enum:
     MOST_ANSWERS = 100_000
@@ -70,21 +71,22 @@ cdef class Unconcerned:
 
     # Threads may share one with its lists: between a look-up and the use of what it found, no Python runs.
 
-    cdef bint may_be_covered(self, const Client *client, const unsigned char *name) except -1:
-        """Tell whether an entry may cover a client, given with its name."""
-        cdef const unsigned char *dot
-        cdef uint64_t number = network_key(client.network)
+    cdef bint is_network_concerned(self, uint32_t network) except -1:
+        """Tell whether an entry may cover some client of a network, whatever its name."""
+        cdef uint64_t number = network_key(network)
         cdef Py_ssize_t position = self._networks.find(number)
         if position < 0:
-            position = _note(self._networks, number, self._lists.may_cover_network(client.network))
-        if (<Answer *>self._networks.at(position)).may:
-            return True
-        dot = <const unsigned char *>memchr(name, c".", client.name_size)
-        if dot == NULL:
-            return self._is_name_concerned(name, client.name_size)
-        return dot - name > LONGEST_LABEL or self._is_name_concerned(dot, client.name_size - (dot - name))
+            position = _note(self._networks, number, self._lists.may_cover_network(network))
+        return (<Answer *>self._networks.at(position)).may
 
-    cdef bint _is_name_concerned(self, const unsigned char *name, size_t size) except -1:
+    cdef bint is_name_concerned(self, const unsigned char *name, size_t size) except -1:
+        """Tell whether an entry may cover a client by its name."""
+        cdef const unsigned char *dot = <const unsigned char *>memchr(name, c".", size)
+        if dot == NULL:
+            return self._are_names_concerned(name, size)
+        return dot - name > LONGEST_LABEL or self._are_names_concerned(dot, size - (dot - name))
+
+    cdef bint _are_names_concerned(self, const unsigned char *name, size_t size) except -1:
         """Tell whether an entry is about a name or, where a dot is in front, about some name that ends so."""
         cdef uint64_t number = self._keyed.of(name, size)
         cdef Py_ssize_t position = self._names.find(number)
@@ -106,24 +108,34 @@ cdef Py_ssize_t _note(Table answers, uint64_t number, bint may) except -1:
     return position
 
 
-cdef int judge(Rows clients, Text texts, object lists) except -1:
-    """Note of each client what the lists say, as a number of the module verdict."""
+cdef int judge(Rows clients, Text texts, object lists, str domain=None) except -1:
+    """Note of each client what the lists say, as a number of the module verdict.
+
+    With ``domain`` all of them have names in it.
+    """
     cdef Unconcerned unconcerned
     cdef Positions concerned = Positions()
     cdef Client *client
     cdef size_t at
     cdef bint is_empty = lists.is_empty
+    cdef object by_domain = None if domain is None or is_empty else lists.verdict_by_domain(domain)
+    cdef bint is_settled = is_empty or by_domain is not None
+    cdef int verdict = OF_NO_LIST if by_domain is None else by_domain
     if lists.unconcerned is None:
         lists.unconcerned = Unconcerned(lists)
     unconcerned = lists.unconcerned
     for at in range(clients.used):
         client = <Client *>clients.at(at)
-        client.verdict = OF_NO_LIST
-        if not is_empty and unconcerned.may_be_covered(client, texts.at(client.text)):
+        client.verdict = <uint8_t>verdict
+        if is_empty or verdict == OF_THE_WHITELIST:
+            continue
+        if unconcerned.is_network_concerned(client.network) or (
+            not is_settled and unconcerned.is_name_concerned(texts.at(client.text), client.name_size)
+        ):
             concerned.put(at)
     if concerned.used:
         for at, verdict in zip(range(concerned.used), lists.verdicts(_named(clients, concerned, texts)), strict=True):
-            (<Client *>clients.at(concerned.position(at))).verdict = verdict
+            (<Client *>clients.at(concerned.position(at))).verdict = <uint8_t>verdict
     return 0
 
 

@@ -7,9 +7,8 @@ files first, in file order, then their networks (smtpd_access_policy in postgrey
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from itertools import accumulate, islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.lists.content import Name
 from postgrey_exporter.lists.names import NOWHERE, NameIndex
@@ -27,8 +26,7 @@ _BATCH: Final = 1000
 """Clients judged together: no step is so long that it keeps other threads waiting."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cover:
+class Cover(NamedTuple):
     """The entry that covers a client."""
 
     list: ListKind
@@ -104,6 +102,15 @@ class Lists:
         """
         return self._names.may_concern_below(parent)
 
+    def verdict_by_domain(self, domain: str) -> int | None:
+        """Return what covers, by its name, every client in a registrable domain, as a number of `verdict`.
+
+        ``None`` where it depends on the name. A network of the whitelists may cover some of those that no name of
+        the whitelists does.
+        """
+        positions = self._names.firsts_in(domain)
+        return None if positions is None else _verdict(*positions)
+
     def may_cover_name(self, client_name: str) -> bool:
         """Tell whether there is an entry about a name, such as ``unknown``."""
         return self._names.first(client_name) != (NOWHERE, NOWHERE)
@@ -114,8 +121,8 @@ class Lists:
 
     def _judged(self, clients: list[tuple[str, str]]) -> list[int]:
         verdicts = [UNCOVERED] * len(clients)
-        for index, listed, _ in self._names.firsts([name for name, _ in clients]):
-            verdicts[index] = IGNORED if listed == NOWHERE else WHITELISTED
+        for index, listed, ignored in self._names.firsts([name for name, _ in clients]):
+            verdicts[index] = _verdict(listed, ignored)
         if self._networks:
             for index in self._networks.holding([address for _, address in clients]):
                 verdicts[index] = WHITELISTED
@@ -127,3 +134,9 @@ class Lists:
         entry = content.entries[position - self._starts[index]]
         cover = self._covers[position] = Cover(kind, content.file, entry.line, entry.text)
         return cover
+
+
+def _verdict(listed: int, ignored: int) -> int:
+    if listed != NOWHERE:
+        return WHITELISTED
+    return UNCOVERED if ignored == NOWHERE else IGNORED

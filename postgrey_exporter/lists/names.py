@@ -7,13 +7,14 @@ have many hosts below a few names, and most domains are in no list at all.
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.lists.needles import NeedleIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from postgrey_exporter.lists.needles import Pattern
     from postgrey_exporter.lists.perl.tails import Tail
@@ -79,7 +80,8 @@ class NameIndex:
         The last stands for those where only a name in full, or a pattern without a place, can be about any.
         """
         self._parents: dict[bytes, Known] = {}
-        self._above: frozenset[bytes] | None = None
+        self._parents_of_entries: frozenset[bytes] | None = None
+        self._domains_of_entries: frozenset[bytes] | None = None
 
     def first(self, client_name: str) -> tuple[int, int]:
         """Return the positions of the first entry of the whitelists, and of the ignore files, about a client's name.
@@ -115,11 +117,33 @@ class NameIndex:
         name = parent.encode("utf-8", "surrogateescape").lower()
         if self._unplaced or b"\n" in name or len(name) >= LONGEST_VALUE - LONGEST_LABEL:
             return True
-        if self._above is None:
-            self._above = frozenset(
-                name.partition(b".")[2] for names in (self._listed, self._ignored, self._by_suffix) for name in names
-            )
-        return name in self._above or (self._parents.get(name) or self._learn(name)) is not self._nothing[-1]
+        if self._parents_of_entries is None:
+            self._parents_of_entries = frozenset(name.partition(b".")[2] for name in self._entries())
+        if name in self._parents_of_entries:
+            return True
+        return (self._parents.get(name) or self._learn(name)) is not self._nothing[-1]
+
+    def firsts_in(self, domain: str) -> tuple[int, int] | None:
+        """Return what `first` does for every name in a domain, itself or below, that is a host name of DNS's.
+
+        ``None`` where it depends on the name. Where a whitelist's entry is about all of them, it need not be the
+        first one.
+        """
+        name = domain.encode("utf-8", "surrogateescape").lower()
+        if self._domains_of_entries is None:
+            self._domains_of_entries = frozenset(chain.from_iterable(map(_domains_above, self._entries())))
+        known = self._parents.get(name) or self._learn(name)
+        if known.listed == NOWHERE and (name in self._domains_of_entries or not self._is_settled(known)):
+            return None
+        return known.listed, known.ignored
+
+    def _entries(self) -> Iterator[bytes]:
+        """Yield the names that entries are about, and those that all hosts of an entry are below."""
+        return chain(self._listed, self._ignored, self._by_suffix)
+
+    def _is_settled(self, known: Known) -> bool:
+        """Tell whether there are no patterns that a name may match beside what is known below its parent domain."""
+        return not (known.patterns or self._unplaced) and known.decided == len(self._pieces)
 
     def _firsts(self, names: list[bytes], joined: bytes) -> list[tuple[int, int, int]]:
         lowered = joined.split(b"\n")
@@ -229,3 +253,10 @@ class NameIndex:
         piece = pieces.setdefault((from_end, to_end), _Piece(from_end, to_end, {}))
         piece.patterns.setdefault(run[-length:], []).append(pattern)
         return True
+
+
+def _domains_above(name: bytes) -> Iterator[bytes]:
+    """Yield the domains that a name lies in: ``example.com`` and ``com`` for ``mx.example.com``."""
+    while name:
+        name = name.partition(b".")[2]
+        yield name

@@ -15,6 +15,8 @@ _MOST_BLOCKS: Final = 50_000
 _BLOCK: Final = ONES ^ 0xFF
 _LAST_OCTETS: Final = frozenset(map(str, range(256)))
 _NOWHERE: Final = -1
+_AROUND_IPV4: Final = IPV6_NETWORKS
+"""The number of ``::/64``, in which all of IPv4 lies for the lists: ``::198.18.7.7`` is 198.18.7.7."""
 
 
 class NetworkIndex:
@@ -58,7 +60,7 @@ class NetworkIndex:
         if network == NO_NETWORK:
             return False
         if network & IPV6_NETWORKS:
-            return bool(self._for_ipv6)
+            return bool(self._for_ipv6) or (network == _AROUND_IPV4 and bool(self._for_ipv4))
         block = network << 8
         return block in self._split_blocks or any(block & mask in bases for mask, bases in self._for_ipv4)
 

@@ -188,6 +188,49 @@ def test_a_domain_may_be_passed_over_where_no_entry_is_about_a_host_in_it(
     assert lists.may_cover_names_below(parent) is expected
 
 
+@given(contents(placed_lines) | contents(common_lines | odd_lines | patterns), contents(domains), domains, below)
+@settings(max_examples=300)
+def test_where_a_domain_has_one_verdict_all_its_clients_have_it_by_their_names(
+    whitelist: bytes, ignored: bytes, domain: str, asked: list[tuple[str, str]]
+) -> None:
+    lists = Lists([read_whitelist(whitelist, "whitelist")], [read_ignore(ignored, "ignore")])
+
+    verdict = lists.verdict_by_domain(domain)
+    names = [domain, *(f"{label}.{domain}" for label, _ in asked), *(f"mx.{label}.{domain}" for label, _ in asked)]
+    if verdict is not None:
+        assert set(one_at_a_time(lists, [(name, NO_ADDRESS) for name in names])) == {verdict}
+
+
+@pytest.mark.parametrize(
+    ("whitelist", "ignored", "domain", "expected"),
+    [
+        pytest.param(b"", b"", "example.com", UNCOVERED, id="no entries"),
+        pytest.param(b"example.net", b"example.org", "example.com", UNCOVERED, id="entries for other domains"),
+        pytest.param(b"example.com", b"", "example.com", WHITELISTED, id="the name itself"),
+        pytest.param(b"com", b"", "Example.Com", WHITELISTED, id="a name above"),
+        pytest.param(b"a.mx.example.com", b"", "example.com", None, id="a name somewhere below"),
+        pytest.param(b"", b"example.com", "example.com", IGNORED, id="an ignored name"),
+        pytest.param(b"example.com", b"example.com", "example.com", WHITELISTED, id="both lists"),
+        pytest.param(b"mx.example.com", b"example.com", "example.com", None, id="a whitelisted name below"),
+        pytest.param(b"", b"a.mx.example.com", "example.com", None, id="an ignored name below"),
+        pytest.param(rb"/^mx\d+\.example\.com$/", b"", "example.com", None, id="a pattern with this end"),
+        pytest.param(rb"/^mx\d+\.example\.net$/", b"", "example.com", UNCOVERED, id="a pattern with another end"),
+        pytest.param(rb"/^mx\d+\.a\.example\.com$/", b"", "example.com", None, id="a pattern for names below"),
+        pytest.param(rb"/^example\.com$/", b"", "example.com", None, id="a pattern for the domain alone"),
+        pytest.param(rb"/\.example.com$/", b"", "example.com", None, id="a gap that this domain fits"),
+        pytest.param(rb"/\.sub.example.com$/", b"", "example.com", None, id="a gap in a longer end"),
+        pytest.param(rb"/^mx\./", b"", "example.com", None, id="a pattern without an end"),
+        pytest.param(b"198.18.7.7", b"", "example.com", UNCOVERED, id="a network"),
+    ],
+)
+def test_a_domain_has_one_verdict_where_no_entry_tells_its_hosts_apart(
+    whitelist: bytes, ignored: bytes, domain: str, expected: int | None
+) -> None:
+    lists = Lists([read_whitelist(whitelist, "whitelist")], [read_ignore(ignored, "ignore")])
+
+    assert lists.verdict_by_domain(domain) == expected
+
+
 @pytest.mark.parametrize(
     ("line", "address", "expected"),
     [
@@ -199,6 +242,7 @@ def test_a_domain_may_be_passed_over_where_no_entry_is_about_a_host_in_it(
         pytest.param(b"2001:db8::/32", "198.18.16.1", False, id="only IPv6"),
         pytest.param(b"2001:db8::/32", "2001:db9::1", True, id="any IPv6"),
         pytest.param(b"198.18.0.0/15", "2001:db9::1", False, id="only IPv4"),
+        pytest.param(b"198.18.7.7", "::198.18.7.7", True, id="IPv4 in an old form of IPv6"),
         pytest.param(b"0.0.0.0/0", NO_ADDRESS, False, id="no address"),
     ],
 )
