@@ -23,6 +23,10 @@ cdef class UsualLines:
     cdef double _hour
     cdef unsigned char[LONGEST_KEY] _hour_key
     cdef size_t _hour_key_size
+    # What the latest line of the block that has stamp, host name and blank begins with.
+    cdef const unsigned char *_header
+    cdef size_t _header_size
+    cdef size_t _header_stamp
 
     cdef int _read(self, const unsigned char *line, const unsigned char *end, Decisions decisions) except -1 nogil
     cdef int _decide(

@@ -58,6 +58,7 @@ cdef class UsualLines:
             self._dated_by = seen_at
             self._hour_key_size = 0
         self._seen_at = seen_at
+        self._header = NULL
         with nogil:
             while at < end:
                 line_end = <const unsigned char *>memchr(at, c"\n", end - at)
@@ -76,21 +77,32 @@ cdef class UsualLines:
 
     cdef int _read(self, const unsigned char *line, const unsigned char *end, Decisions decisions) except -1 nogil:
         """Tell what a line is, and note its decision where it is a usual one."""
-        cdef size_t stamp = _stamp_size(line, end)
-        cdef const unsigned char *at = line + stamp
+        cdef const unsigned char *at
         cdef const unsigned char *pid
+        cdef size_t stamp
         cdef double moment
-        if stamp == 0:
-            if _claims_decision(line, end):
-                return self._decide(line, end, self._seen_at, decisions)
-            return Kind.UNUSUAL if memmem(line, end - line, self._tag_text, self._tag_size) != NULL else Kind.FOREIGN
-        at += 1
-        if at < end and at[0] == c"<":
-            return Kind.UNUSUAL
-        at = <const unsigned char *>memchr(at, c" ", end - at) if at < end else NULL
-        if at == NULL or at == line + stamp + 1 or not begins(at, end, self._tag_text, self._tag_size):
+        # Lines come in bursts: most have the stamp and the host name of the one before.
+        if self._header != NULL and begins(line, end, self._header, self._header_size):
+            stamp = self._header_stamp
+            at = line + self._header_size - 1
+        else:
+            stamp = _stamp_size(line, end)
+            if stamp == 0:
+                if _claims_decision(line, end):
+                    return self._decide(line, end, self._seen_at, decisions)
+                at = <const unsigned char *>memmem(line, end - line, self._tag_text, self._tag_size)
+                return Kind.FOREIGN if at == NULL else Kind.UNUSUAL
+            at = line + stamp + 1
+            if at < end and at[0] == c"<":
+                return Kind.UNUSUAL
+            at = <const unsigned char *>memchr(at, c" ", end - at) if at < end else NULL
+            if at == NULL or at == line + stamp + 1:
+                return Kind.FOREIGN
+            self._header = line
+            self._header_size = at - line + 1
+            self._header_stamp = stamp
+        if not skips(&at, end, self._tag_text, self._tag_size):
             return Kind.FOREIGN
-        at += self._tag_size
         if at < end and at[0] == c"[":
             at += 1
             pid = at
