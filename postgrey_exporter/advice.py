@@ -45,20 +45,29 @@ class Advice(NamedTuple):
     """What to do, and why."""
 
     kind: Literal["whitelist", "ignore", "look"]
-    why: str
-    """One sentence of numbers."""
+    reason: tuple[Callable[..., str], *tuple[object, ...]]
+    """What words `why`, and from what: of thousands of domains few are read about."""
     entry: str | None
     """The whitelist line to propose, where there is a tight one."""
 
+    @property
+    def why(self) -> str:
+        """One sentence of numbers."""
+        word, *about = self.reason
+        return word(*about)
 
-NOTHING_KNOWN: Final = Advice("look", "nothing is known of it", None)
-ON_NAMELESS: Final = Advice("look", "these clients have no verified name; no list can name them", None)
-_LIST_NAMES: Final[dict[ListKind, str]] = {"whitelist": "whitelist", "ignore": "ignore file"}
+
+NOTHING_KNOWN: Final = Advice("look", (str, "nothing is known of it"), None)
+ON_NAMELESS: Final = Advice("look", (str, "these clients have no verified name; no list can name them"), None)
+_COVERED: Final[dict[ListKind, Advice]] = {
+    "whitelist": Advice("whitelist", (str, "all of its clients are on the whitelist already"), None),
+    "ignore": Advice("ignore", (str, "all of its clients are on the ignore file already"), None),
+}
 
 
 def covered(by: ListKind) -> Advice:
     """Return what there is to say of a domain all of whose clients are on a list."""
-    return Advice(by, f"all of its clients are on the {_LIST_NAMES[by]} already", None)
+    return _COVERED[by]
 
 
 def advise(
@@ -73,48 +82,51 @@ def advise(
     if domain == UNKNOWN:
         return ON_NAMELESS
     if _is_pool(parties.mail):
-        return _on_pool(parties, ignored())
+        return _on_pool(parties, ignored(), propose=propose)
     lines, attempts = parties.lines, parties.servers.attempts + parties.lines.attempts
     if lines.attempts >= LEAST_LINES_SHARE * attempts:
-        share = f"{lines.attempts} of {_count(attempts, 'attempt')} came from customers' lines"
-        return Advice("ignore", f"{share}; {_fate(lines.evidence)}", None)
+        return Advice("ignore", (_from_lines, lines.attempts, attempts, lines.evidence), None)
     advice = _on_servers(parties.servers)
     if advice.kind == "look" and propose:
-        entry = whitelist_entry(parties.servers.names(), parties.lines.names() | ignored())
-        return Advice(advice.kind, advice.why, entry)
+        return advice._replace(entry=whitelist_entry(parties.servers.names(), parties.lines.names() | ignored()))
     return advice
 
 
-def _on_pool(parties: Parties, ignored: AbstractSet[str]) -> Advice:
-    names, known = parties.mail.names(), parties.mail.evidence
+def _on_pool(parties: Parties, ignored: AbstractSet[str], *, propose: bool) -> Advice:
+    known = parties.mail.evidence
+    is_alone = parties.servers.attempts == parties.mail.attempts and not parties.lines.attempts and not ignored
+    if is_alone and not propose:
+        # Where nothing else is to be told from its servers, there is a line.
+        return Advice("whitelist", (_fate, known), None)
+    names = parties.mail.names()
     entry = whitelist_entry(names, (parties.servers.names() - names) | parties.lines.names() | ignored)
     if entry is None:
-        return Advice("look", f"{_fate(known)}; but no line tells its mail servers from the rest", None)
-    return Advice("whitelist", _fate(known), entry)
+        return Advice("look", (_no_line_tells, known), None)
+    return Advice("whitelist", (_fate, known), entry)
 
 
 def _on_servers(servers: Party) -> Advice:
     """Advise on what is neither a pool nor an ISP's customers, without a line."""
     known = servers.evidence
     if known.messages < FEWEST_MESSAGES:
-        return Advice("look", f"too little to go by: {_fate(known)}", None)
+        return Advice("look", (_too_little, known), None)
     if not _moves(servers) and _median(known) < SHORT_DELAY_SECONDS:
-        return Advice("ignore", f"greylisting does no harm here: {_fate(known)}", None)
+        return Advice("ignore", (_no_harm, known), None)
     if servers.pause > LONGEST_PAUSE_SECONDS:
-        return Advice("ignore", f"no retries, but mails {spoken(servers.pause)} apart: {_fate(known)}", None)
+        return Advice("ignore", (_no_retries, servers.pause, known), None)
     settled = known.delivered + known.lost
     if settled >= FEWEST_MESSAGES and known.delivered <= MOST_ARRIVED_SHARE_OF_BOTS * settled:
-        return Advice("ignore", f"{known.lost} of {_count(known.messages, 'message')} never came back", None)
-    return Advice("look", _fate(known), None)
+        return Advice("ignore", (_never_back, known), None)
+    return Advice("look", (_fate, known), None)
 
 
 def advise_on_network(addresses: Collection[str], known: Evidence) -> Advice:
     """Advise on a network of clients without a name: never more than a look, since nothing says what they are."""
     if known.messages < FEWEST_MESSAGES:
-        return Advice("look", f"too little to go by: {_fate(known)}", None)
+        return Advice("look", (_too_little, known), None)
     if known.delivered + known.lost >= FEWEST_MESSAGES and not _arrives(known):
-        return Advice("ignore", _fate(known), None)
-    return Advice("look", _fate(known), network_entry(addresses) if _arrives(known) else None)
+        return Advice("ignore", (_fate, known), None)
+    return Advice("look", (_fate, known), network_entry(addresses) if _arrives(known) else None)
 
 
 def _is_pool(party: Party) -> bool:
@@ -149,6 +161,30 @@ def _fate(known: Evidence) -> str:
     if known.delays:
         clauses.append(f"after {spoken(known.delays.median)} in the median")
     return ", ".join(clauses)
+
+
+def _from_lines(attempts: int, of_all: int, known: Evidence) -> str:
+    return f"{attempts} of {_count(of_all, 'attempt')} came from customers' lines; {_fate(known)}"
+
+
+def _no_line_tells(known: Evidence) -> str:
+    return f"{_fate(known)}; but no line tells its mail servers from the rest"
+
+
+def _too_little(known: Evidence) -> str:
+    return f"too little to go by: {_fate(known)}"
+
+
+def _no_harm(known: Evidence) -> str:
+    return f"greylisting does no harm here: {_fate(known)}"
+
+
+def _no_retries(pause: float, known: Evidence) -> str:
+    return f"no retries, but mails {spoken(pause)} apart: {_fate(known)}"
+
+
+def _never_back(known: Evidence) -> str:
+    return f"{known.lost} of {_count(known.messages, 'message')} never came back"
 
 
 def spoken(seconds: float) -> str:

@@ -35,7 +35,7 @@ def standing(domain: str, unreviewed: int, advice: Advice | None = None) -> Doma
         unreviewed_evidence=Evidence(
             messages=44, moved=41, delivered=40, lost=2, delays=Delays(11_400, 43_200), reported=Delays(300, 420)
         ),
-        advice=advice or Advice("look", "nobody knows", None),
+        advice=advice or Advice("look", (str, "nobody knows"), None),
     )
 
 
@@ -187,7 +187,7 @@ def test_an_entry_reaches_what_explain_says_it_covers() -> None:
 
 @pytest.mark.parametrize("width", [1, 40, 80, 300])
 def test_the_evidence_fits_the_terminal(width: int) -> None:
-    advice = Advice("whitelist", "41 of 44 messages changed network, 40 arrived", r"/\.pool\.example\.com$/")
+    advice = Advice("whitelist", (str, "41 of 44 messages changed network, 40 arrived"), r"/\.pool\.example\.com$/")
     clients = [("mx.pool.example.com", 9), *((f"dyn{number}.example.com", 1) for number in range(9))]
     lines = list(text.evidence(item("example.com", *clients, advice=advice), width))
     assert max(map(len, lines)) <= max(width, 40)
@@ -206,14 +206,15 @@ def test_what_the_lists_cover_already_is_told_apart() -> None:
 
 
 def test_what_a_terminal_would_obey_is_shown_as_nothing_of_the_kind() -> None:
-    evil = item("example.com", ("mx\x1b[2J\x07.example.com", 20), advice=Advice("look", "\x1b]0;x\x07", "/\x1b/"))
+    advice = Advice("look", (str, "\x1b]0;x\x07"), "/\x1b/")
+    evil = item("example.com", ("mx\x1b[2J\x07.example.com", 20), advice=advice)
     review = Review([evil], 15)
     shown = [*text.evidence(evil, 80), *text.listing([evil], 15), *text.rest(review)]
     assert all(line.isprintable() for line in shown)
 
 
 def test_the_list_says_advice_and_entry_of_each_domain() -> None:
-    advice = Advice("whitelist", "41 of 44 messages changed network", r"/\.pool\.example\.com$/")
+    advice = Advice("whitelist", (str, "41 of 44 messages changed network"), r"/\.pool\.example\.com$/")
     lines = list(text.listing([item("example.com", ("mx.pool.example.com", 20), advice=advice), three()[1]], 15))
     assert lines[0] == "2 domains to review (15 or more unreviewed attempts):"
     assert lines[2].startswith("example.com: 20 of 21 greylisted attempts unreviewed (20 new, 1 early retry)")
