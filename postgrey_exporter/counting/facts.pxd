@@ -9,6 +9,8 @@ cdef enum:
     # A set of kinds of clients, see client.pxd, by their bits.
     OF_ALL = 0
     OF_UNCOVERED = 7
+    # Whether messages began at a customer's line or not.
+    ANY = -1
 
 
 cdef struct Network:
@@ -40,6 +42,9 @@ cdef class DomainFacts:
 
     cdef inline Message *_message(self, size_t at) noexcept nogil:
         return <Message *>self.messages.at(at)
+
+    cdef inline bint _is_of(self, const Message *message, unsigned int kinds, int lines) noexcept nogil:
+        return (kinds == OF_ALL or message.parties & kinds) and (lines == ANY or message.line == lines)
 
     cdef object _party(self, double now, unsigned int kinds)
     cdef list _of_networks(self, double now, list largest)

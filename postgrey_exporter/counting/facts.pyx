@@ -15,6 +15,7 @@ from postgrey_exporter.counting.table cimport Positions, Rows, Table, Text
 from functools import partial
 from heapq import nsmallest
 
+from postgrey_exporter.domains import UNKNOWN
 from postgrey_exporter.verdict import IGNORED, UNCOVERED, WHITELISTED
 from postgrey_exporter.evidence import Delays, Evidence, NetworkFacts, Parties, Party, Totals
 from postgrey_exporter.places import domain_and_kind
@@ -23,7 +24,6 @@ cdef int OF_NO_LIST = UNCOVERED
 cdef int OF_THE_WHITELIST = WHITELISTED
 cdef int OF_THE_IGNORE_FILE = IGNORED
 cdef enum:
-    ANY = -1
     MOST_OF_A_NAME = 0xFFFF
     NO_CLIENT = 0xFFFFFFFF
 
@@ -67,7 +67,7 @@ cdef class DomainFacts:
         cdef Message *message
         cdef Py_ssize_t position
         cdef size_t at
-        judge(self.clients, self.texts, lists)
+        judge(self.clients, self.texts, lists, None if self.domain == UNKNOWN else self.domain)
         self._networks = Table(sizeof(Network))
         for at in range(self.clients.used):
             client = self._client(at)
@@ -217,19 +217,23 @@ cdef class DomainFacts:
         Those that were first tried from a network with an uncovered client of some kind, or all of them; those that
         began at a customer's line, those that did not, or both.
         """
-        cdef Message *message
         cdef size_t at
-        cdef Positions chosen = Positions()
+        cdef size_t count = 0
+        cdef Positions chosen
         for at in range(self.messages.used):
-            message = self._message(at)
-            if (kinds == OF_ALL or message.parties & kinds) and (lines == ANY or message.line == lines):
-                chosen.put(at)
-        if chosen.used < self.messages.used:
-            return self._sum(now, chosen)
+            count += self._is_of(self._message(at), kinds, lines)
         # A domain's messages are mostly of one party.
-        if self._of_all is None or self._of_all_at != now:
-            self._of_all, self._of_all_at = self._sum(now, chosen), now
-        return self._of_all
+        if count == self.messages.used and self._of_all is not None and self._of_all_at == now:
+            return self._of_all
+        chosen = Positions()
+        chosen.reserve(count + 1)
+        for at in range(self.messages.used):
+            if self._is_of(self._message(at), kinds, lines):
+                chosen.put(at)
+        known = self._sum(now, chosen)
+        if count == self.messages.used:
+            self._of_all, self._of_all_at = known, now
+        return known
 
     cdef tuple _sum(self, double now, Positions chosen):
         cdef Message *message
@@ -238,6 +242,8 @@ cdef class DomainFacts:
         cdef Rows delays = Rows(sizeof(double))
         cdef Rows reported = Rows(sizeof(double))
         cdef double delay
+        delays.reserve(chosen.used + 1)
+        reported.reserve(chosen.used + 1)
         for at in range(chosen.used):
             message = self._message(chosen.position(at))
             moved += message.moved

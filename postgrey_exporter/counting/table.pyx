@@ -22,7 +22,7 @@ cdef extern from *:
 
 cdef enum:
     LARGE = 4 << 20
-    FIRST_ROWS = 64
+    FIRST_ROWS = 4
     FIRST_TEXT = 4096
     MOST_ROWS = 0xFFFFFFFE
     MOST_TEXT = 0xFFFFFFFF
