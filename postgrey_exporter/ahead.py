@@ -114,8 +114,8 @@ def ahead(jobs: Iterable[Iterable[T]], threads: int) -> Generator[Iterator[T], N
         for results in jobs:
             begun.append(_Job(results))
             todo.put(begun[-1])
-            # One more than threads: none of them waits while the first one's results are taken.
-            if len(begun) > threads:
+            # Some are begun while the first one's results are taken, and some are done: no thread waits.
+            if len(begun) > 2 * threads:
                 yield begun[0].taken()
                 begun.popleft()
         while begun:

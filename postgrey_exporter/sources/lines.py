@@ -36,10 +36,14 @@ def whole_lines(stream: IO[bytes], size: int = BLOCK_SIZE) -> Iterator[bytes]:
 class Stretch:
     """Those lines of a plain file that begin between two places: so that several can share a large file."""
 
-    def __init__(self, file: int, begin: int, end: float) -> None:
-        """Take the descriptor of an open file, and places in bytes; the end may be infinite."""
+    def __init__(self, file: int, begin: int, end: float, buffer: bytearray) -> None:
+        """Take the descriptor of an open file, and places in bytes; the end may be infinite.
+
+        ``buffer`` has `BLOCK_SIZE` bytes, and may be that of an earlier stretch.
+        """
         self._file = file
         self._end = end
+        self._buffer = buffer
         self._is_over = False
         self.at = begin
         """How far was read."""
@@ -51,7 +55,7 @@ class Stretch:
 
         A large log is read a fifth faster by it: nothing is copied.
         """
-        buffer = bytearray(BLOCK_SIZE)
+        buffer = self._buffer
         view = memoryview(buffer)
         kept = 0
         while size := 0 if self._is_over else os.preadv(self._file, [view[kept:]], self.at):

@@ -26,8 +26,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stretches(file: int, cuts: list[int]) -> Iterator[bytes]:
+    buffer = bytearray(64)
     for begin, end in zip([0, *cuts], [*cuts, inf], strict=True):
-        for block in Stretch(file, begin, end).blocks():
+        for block in Stretch(file, begin, end, buffer).blocks():
             yield bytes(block)
 
 
@@ -57,7 +58,7 @@ def test_a_stretch_begins_behind_the_line_that_it_begins_in_and_ends_its_last_li
 def test_a_stretch_tells_how_far_it_was_read_in_a_file_that_shrank(log: Path) -> None:
     log.write_bytes(b"a\n" * 100)
     with log.open("rb+") as file:
-        stretch = Stretch(file.fileno(), 0, 200)
+        stretch = Stretch(file.fileno(), 0, 200, bytearray(64))
         blocks = stretch.blocks()
         assert bytes(next(blocks)) == b"a\n" * 32
         os.truncate(log, 10)
