@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 HOUR: Final = 3600
 DEFAULT_HOURS: Final = 7 * 24
@@ -14,8 +13,7 @@ def hour_of(moment: float) -> int:
     return int(moment // HOUR)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """A window of full hours that ends with the running one."""
 
     hours: int = DEFAULT_HOURS

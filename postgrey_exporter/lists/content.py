@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -15,8 +14,7 @@ MOST_WARNINGS: Final = 1000
 """Warnings kept for one file: a mail log given as a list by mistake has a million."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListWarning:
+class ListWarning(NamedTuple):
     """A line that can't do what its author meant."""
 
     file: str
@@ -49,8 +47,7 @@ class Entry(NamedTuple):
         return decoded(self.raw)
 
 
-@dataclass(frozen=True, slots=True)
-class ListContent:
+class ListContent(NamedTuple):
     """Everything one file says."""
 
     file: str

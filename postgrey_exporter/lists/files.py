@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter import __version__
@@ -31,8 +30,7 @@ _OPTIONAL_ENDING: Final = ".local"
 """postgrey does not miss a whitelist of this name (read_clients_whitelists)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListFileStatus:
+class ListFileStatus(NamedTuple):
     """How one list file is doing."""
 
     path: Path
@@ -122,7 +120,7 @@ class _ListFile:
         self._looked = False
         self._last_change: float | None = None
         self._error: str | None = "not read yet"
-        self._digest = ""
+        self._digest: str | None = ""
         self._patterns: list[tuple[int, ClientPattern]] = []
         self.content = ListContent(str(path))
 
@@ -142,7 +140,7 @@ class _ListFile:
         if changed:
             read = read_whitelist if self._kind == "whitelist" else read_ignore
             self.content = read(reading.data, str(self._path))
-            self._digest = _digest(reading.data)
+            self._digest = None
             self._patterns = [
                 (entry.line, entry.covers)
                 for entry in self.content.entries
@@ -152,6 +150,8 @@ class _ListFile:
 
     def fingerprint(self) -> tuple[str, str, list[int]]:
         """Return the kind, a digest of the content, and the lines of the patterns that were stopped."""
+        if self._digest is None:
+            self._digest = _digest(self._reading.data if self._reading else b"")
         return self._kind, self._digest, self._stopped_lines()
 
     def _stopped_lines(self) -> list[int]:
@@ -215,6 +215,6 @@ def _checked(result: os.stat_result) -> _Identity:
 
 
 def _digest(content: bytes) -> str:
-    import hashlib  # noqa: PLC0415 - a report without lists should not wait for it
+    import hashlib  # noqa: PLC0415 - a report, which needs no fingerprint, should not wait for it
 
     return hashlib.sha256(content).hexdigest()
