@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Final
 from postgrey_exporter.lists import Cover, Lists
 from postgrey_exporter.lists.content import Name
 from postgrey_exporter.lists.netaddr import Network
-from postgrey_exporter.lists.perl.tree import Anchor, Capture, Choice, Sequence, Text
+from postgrey_exporter.lists.perl.anchor import Anchor
+from postgrey_exporter.lists.perl.tree import Capture, Choice, Sequence, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from postgrey_exporter.lists import ListContent, ListKind
     from postgrey_exporter.lists.content import Entry
-    from postgrey_exporter.lists.perl.tails import Tail
+    from postgrey_exporter.lists.perl.tail import Tail
     from postgrey_exporter.lists.perl.tree import Node
 
 _HOSTS: Final = ("q.", "mail-0-0.z.", "x_1.a.b.c.7.", "o1.", "192-0-2-1.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from postgrey_exporter.lists.needles import Pattern
-    from postgrey_exporter.lists.perl.tails import Tail
+    from postgrey_exporter.lists.perl.tail import Tail
 
 NOWHERE: Final = 1 << 62
 """The position of no entry, after that of every entry."""

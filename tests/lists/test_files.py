@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postgrey_exporter.lists import ListFiles, ListFileStatus, files
-from postgrey_exporter.lists.perl import clientpattern
+from postgrey_exporter.lists.perl import meaning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -296,7 +296,7 @@ def test_entries_and_warnings_are_told_by_file(watched: Watched) -> None:
 def test_a_stopped_pattern_is_a_warning_and_no_entry_and_asks_for_another_judgement(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clientpattern, "SECONDS_PER_MATCH", 0.05)
+    monkeypatch.setattr(meaning, "SECONDS_PER_MATCH", 0.05)
     watched.whitelist.write_text("example.org\n/^(?:(?:a|aa)+)+$/\n")
     watched.refresh()
     before = watched.files.fingerprint

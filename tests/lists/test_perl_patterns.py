@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lists.perl_strategies import common_patterns, host_patterns, hosts, plain_patterns, subjects, wild_patterns
 from lists.real_perl import RealPerl
 
-from postgrey_exporter.lists.perl import clientpattern
+from postgrey_exporter.lists.perl import meaning
 from postgrey_exporter.lists.perl.byteset import POSIX
 from postgrey_exporter.lists.perl.clientpattern import ClientPattern
 from postgrey_exporter.lists.perl.grammar import read_perl
@@ -248,7 +248,7 @@ def test_a_pattern_for_hosts_matches_the_hosts_it_matches_in_perl(
 def test_a_pattern_that_takes_for_ever_is_stopped_and_never_matches_again(
     monkeypatch: pytest.MonkeyPatch, pattern: str, name: str
 ) -> None:
-    monkeypatch.setattr(clientpattern, "SECONDS_PER_MATCH", 0.05)
+    monkeypatch.setattr(meaning, "SECONDS_PER_MATCH", 0.05)
     tested = ClientPattern(pattern.encode())
     assert not tested.stopped
     assert not tested.matches(name.encode(), name.encode())

@@ -3,8 +3,7 @@ r"""The flags of a Perl pattern: ``(?i)``, ``(?s-i:…)``, ``(?^:…)``."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.lists.perl.text import Unsure
 
@@ -16,8 +15,7 @@ _UNFINISHED: Final = re.compile(rb"[a-z]|\Z")
 _NEXT_LINE: Final = b"\x85"
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
+class Flags(NamedTuple):
     """The flags in force; postgrey sets ``i`` for every pattern."""
 
     fold: bool = True
@@ -46,8 +44,7 @@ def read_flags(text: PerlText, flags: Flags, start: int) -> tuple[Flags, bool]:
     if caret:
         flags = Flags(fold=False)
     for letters, value in ((on, True), (off, False)):
-        flags = replace(
-            flags,
+        flags = flags._replace(
             fold=value if b"i" in letters else flags.fold,
             multiline=value if b"m" in letters else flags.multiline,
             dot_is_all=value if b"s" in letters else flags.dot_is_all,

@@ -12,13 +12,13 @@ import re
 from typing import Final, NamedTuple
 
 from postgrey_exporter.lists.perl import byteset
+from postgrey_exporter.lists.perl.anchor import Anchor
 from postgrey_exporter.lists.perl.chars import PLAIN_OUTSIDE, read_brackets, read_code_point, read_octal
 from postgrey_exporter.lists.perl.flags import Flags, read_flags
 from postgrey_exporter.lists.perl.groups import Groups
 from postgrey_exporter.lists.perl.text import END, PerlText, Unsure
 from postgrey_exporter.lists.perl.tree import (
     EMPTY,
-    Anchor,
     Atomic,
     Capture,
     Chars,

@@ -9,8 +9,8 @@ from string import ascii_letters, digits
 from typing import Final
 
 from postgrey_exporter.lists.perl import byteset
+from postgrey_exporter.lists.perl.anchor import Anchor
 from postgrey_exporter.lists.perl.tree import (
-    Anchor,
     Atomic,
     Capture,
     Chars,

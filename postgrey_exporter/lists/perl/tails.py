@@ -6,11 +6,12 @@ lower-case names without line ends, and for patterns that are blind to case.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, cast
+from typing import Final
 
 from postgrey_exporter.lists.perl import byteset
+from postgrey_exporter.lists.perl.anchor import ENDS, STARTS, Anchor
+from postgrey_exporter.lists.perl.tail import LONG_ENOUGH, Tail
 from postgrey_exporter.lists.perl.tree import (
-    Anchor,
     Atomic,
     Capture,
     Chars,
@@ -25,67 +26,8 @@ from postgrey_exporter.lists.perl.tree import (
     walk,
 )
 
-_ENDS: Final = frozenset({Anchor.END, Anchor.LINE_END, Anchor.VERY_END})
-_STARTS: Final = frozenset({Anchor.START, Anchor.LINE_START})
 _MOST_TAILS: Final = 64
-LONG_ENOUGH: Final = 8
-"""Bytes of a tail from which on it is not worth telling the branches before it apart."""
 _SHORTEST_NEEDLE: Final = 3
-
-
-class Tail(NamedTuple):
-    """One way in which a matching name can end."""
-
-    places: tuple[int | None, ...]
-    """Its last bytes; ``None`` for a byte that is not fixed."""
-    before: tuple[Node, ...]
-    """What the pattern asks for before them."""
-    conditional: bool
-    """Something in or behind the places was passed over that a name must also satisfy."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the name is these bytes and nothing before."""
-        return len(self.before) == 1 and self.before[0] in _STARTS
-
-    def literal_end(self) -> bytes:
-        """Return the fixed bytes at the very end, up to the first from the right that is not."""
-        if None not in self.places:
-            return bytes(cast("tuple[int, ...]", self.places))
-        fixed = bytearray()
-        for byte in reversed(self.places):
-            if byte is None:
-                break
-            fixed.append(byte)
-        fixed.reverse()
-        return bytes(fixed)
-
-    def longest_run(self) -> tuple[bytes, int]:
-        """Return the longest text of fixed bytes, and how many bytes follow it."""
-        best = (b"", 0)
-        run = bytearray()
-        for place, byte in enumerate((*self.places, None)):
-            if byte is not None:
-                run.append(byte)
-                continue
-            if len(run) > len(best[0]):
-                best = (bytes(run), len(self.places) - place)
-            run.clear()
-        return best
-
-    def separated(self) -> tuple[Node, bytes] | None:
-        """Return a pattern for all before a literal end, and that end, where the two can be matched apart.
-
-        They can't where what comes before looks ahead, or won't give back what it took.
-        """
-        text = self.literal_end()
-        if self.conditional or len(text) < len(self.places):
-            return None
-        before = self.before
-        if before and _is_anything(before[-1]) and all(part in _STARTS for part in before[:-1]):
-            before = ()
-        tree = Sequence(before)
-        return None if any(map(_minds_what_follows, walk(tree))) else (tree, text)
 
 
 class _NoTail(Exception):  # noqa: N818 - a way out of a recursion, no error
@@ -116,13 +58,13 @@ def _collect(tail: Tail, found: list[Tail], *, ended: bool) -> None:
             case Chars(members) if ended:
                 places = (byteset.only_byte(byteset.lowered(members)), *places)
                 conditional = conditional or places[0] is None
-            case Anchor() if last in _ENDS and not places:
+            case Anchor() if last in ENDS and not places:
                 ended = True
             case Choice(branches) if len(places) < LONG_ENOUGH and len(found) + len(branches) <= _MOST_TAILS:
                 for branch in branches:
                     _collect(Tail(places, (*before[:-1], branch), conditional), found, ended=ended)
                 return
-            case Anchor() | Look() if last not in _STARTS:
+            case Anchor() | Look() if last not in STARTS:
                 conditional = True
             case _:
                 break
@@ -131,6 +73,21 @@ def _collect(tail: Tail, found: list[Tail], *, ended: bool) -> None:
     if not ended or not (places or tail.is_whole):
         raise _NoTail
     found.append(tail)
+
+
+def separated(tail: Tail) -> tuple[Node, bytes] | None:
+    """Return a pattern for all before a literal end, and that end, where the two can be matched apart.
+
+    They can't where what comes before looks ahead, or won't give back what it took.
+    """
+    text = tail.literal_end()
+    if tail.conditional or len(text) < len(tail.places):
+        return None
+    before = tail.before
+    if before and _is_anything(before[-1]) and all(part in STARTS for part in before[:-1]):
+        before = ()
+    tree = Sequence(before)
+    return None if any(map(_minds_what_follows, walk(tree))) else (tree, text)
 
 
 def _is_anything(node: Node) -> bool:
@@ -147,7 +104,7 @@ def _is_anything(node: Node) -> bool:
 def _minds_what_follows(node: Node) -> bool:
     match node:
         case Anchor():
-            return node not in _STARTS
+            return node not in STARTS
         case Repeat(greed=greed):
             return greed is Greed.POSSESSIVE
         case Atomic() | Look():

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from math import inf, prod
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from postgrey_exporter.lists.perl import byteset
+from postgrey_exporter.lists.perl.anchor import Anchor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-class Anchor(Enum):
-    """A place that matches no byte; the value is how Python writes it."""
-
-    START = r"\A"
-    LINE_START = r"(?:\A|(?<=\n)(?!\Z))"
-    END = r"(?=\n?\Z)"
-    """``$`` and ``\\Z``: the end, or before a line end that is the last byte."""
-    LINE_END = r"(?=\n|\Z)"
-    VERY_END = r"\Z"
-    """``\\z``: the end and nothing else."""
-    WORD_EDGE = r"\b"
-    NO_WORD_EDGE = r"(?!\b)"
-    """Not Python's ``\\B``, which until 3.14 does not match the empty string."""
 
 
 class Greed(Enum):
@@ -36,37 +21,32 @@ class Greed(Enum):
     POSSESSIVE = "+"
 
 
-@dataclass(frozen=True, slots=True)
-class Chars:
+class Chars(NamedTuple):
     """One byte out of a set of `byteset`."""
 
     members: int
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """Certain bytes in a row, lower case where either case of a letter will do."""
 
     text: bytes
     fold: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(NamedTuple):
     """One after another; the empty sequence matches the empty string."""
 
     parts: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The first branch that lets the whole match."""
 
     branches: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(NamedTuple):
     """From `least` to `most` times; `most` is ``None`` where there is no bound."""
 
     body: Node
@@ -75,31 +55,27 @@ class Repeat:
     greed: Greed
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(NamedTuple):
     """A numbered group."""
 
     body: Node
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """What the numbered group matched; in either case of each letter with `fold`."""
 
     number: int
     fold: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Atomic:
+class Atomic(NamedTuple):
     """Matched once, never reconsidered."""
 
     body: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """A condition on what follows, or on what stands before."""
 
     body: Node

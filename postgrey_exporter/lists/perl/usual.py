@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from postgrey_exporter.lists.perl.tails import Tail
-from postgrey_exporter.lists.perl.tree import Anchor
+from postgrey_exporter.lists.perl.anchor import Anchor
+from postgrey_exporter.lists.perl.tail import Tail
 
 _LONGEST: Final = 255
 """Bytes; where a pattern ends in what is no literal text, the time grows with the square."""
