@@ -57,6 +57,7 @@ SAYS_SENDER: Final = 4
 """A mail server, where nothing says otherwise."""
 SAYS_MAC: Final = 8
 """The hardware address of a customer's modem stands in the name."""
+_MAIL_DOMAIN: Final = re.compile("|".join(MAIL_DOMAIN_PARTS))
 _MX: Final = re.compile(r"mx[a-z]*")
 _SENDER: Final = re.compile(r"[a-z]*out|sender")
 
@@ -120,7 +121,7 @@ def words_say(labels: str) -> int:
 
 def domain_says(domain: str) -> int:
     """Return what a registrable domain itself says of its clients: `SAYS_SENDER`, or nothing."""
-    return SAYS_SENDER if _has_part(domain.partition(".")[0], MAIL_DOMAIN_PARTS) else 0
+    return SAYS_SENDER if _MAIL_DOMAIN.search(domain.partition(".")[0]) else 0
 
 
 def has_address(host: str, address: str) -> bool:

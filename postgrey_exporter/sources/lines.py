@@ -15,6 +15,8 @@ BLOCK_SIZE: Final = 1 << 20
 """Bytes read at a time; of a line that is longer the rest may be passed over."""
 
 _PIECE_SIZE: Final = 1 << 17
+_LOOK_FOR_END: Final = 1 << 12
+"""Bytes looked at together where a stretch begins inside a line: few lines are longer."""
 
 _NULS_BEFORE_LINE: Final = re.compile(rb"^\0+", re.MULTILINE)
 
@@ -89,7 +91,7 @@ class Stretch:
         return size
 
     def _begin_behind_line(self, at: int) -> None:
-        while content := os.pread(self._file, _PIECE_SIZE, at):
+        while content := os.pread(self._file, _LOOK_FOR_END, at):
             found = content.find(b"\n")
             at += len(content) if found < 0 else found + 1
             if found >= 0:

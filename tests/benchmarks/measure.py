@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _SAMPLE_SECONDS: Final = 0.01
 _PSS: Final = re.compile(r"^Pss:\s+([0-9]+) kB", re.MULTILINE)
 
+_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+"""An operator's: what a developer wants of Python, such as no bytecode or no buffers, would be measured too."""
+
 Command = tuple[str, ...]
 
 
@@ -48,7 +51,7 @@ def run(command: Command, prepare: Callable[[], None] = lambda: None) -> Run:
     prepare()
     with tempfile.TemporaryFile("w+") as said:
         begun = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said) as process:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, env=_ENVIRONMENT) as process:
             _, status, usage = os.wait4(process.pid, 0)
             wall = time.perf_counter() - begun
             process.returncode = os.waitstatus_to_exitcode(status)
@@ -84,7 +87,7 @@ def memory_of_all(command: Command, prepare: Callable[[], None] = lambda: None) 
     """
     prepare()
     most = 0.0
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_ENVIRONMENT) as process:
         while process.poll() is None:
             most = max(most, sum(map(_memory, _family(process.pid))))
             time.sleep(_SAMPLE_SECONDS)
