@@ -115,7 +115,7 @@ def ahead(jobs: Iterable[Iterable[T]], threads: int) -> Generator[Iterator[T], N
             begun.append(_Job(results))
             todo.put(begun[-1])
             # Some are begun while the first one's results are taken, and some are done: no thread waits.
-            if len(begun) > 2 * threads:
+            if len(begun) > threads + 1:
                 yield begun[0].taken()
                 begun.popleft()
         while begun:

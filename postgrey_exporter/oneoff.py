@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
 from postgrey_exporter.ahead import ahead, cores
-from postgrey_exporter.counting.table import keep_large_apart
+from postgrey_exporter.counting.table import give_back_free, keep_large_apart
 from postgrey_exporter.counting.tally import Tally
 from postgrey_exporter.sources.archive import (
     LogFileError,
@@ -35,7 +35,7 @@ STANDARD_INPUT: Final = Path("standard input")
 _LOOK: Final = 4096
 STRETCH_SIZE: Final = 8 << 20
 """Bytes of a plain file that one core reads at a time."""
-_SETTLED_TOGETHER: Final = 250_000
+_SETTLED_TOGETHER: Final = 125_000
 """Attempts kept in memory before they are settled: some megabytes."""
 
 Block = tuple["Decisions", int]
@@ -94,6 +94,7 @@ class LogReader:
                     self._progress(read)
             except LogFileError as error:
                 self._note_problem(error)
+        give_back_free()
 
     def read_stream(self, stream: IO[bytes], now: float, tag: str) -> None:
         """Read a stream that can't be sought, such as standard input: a log, or what journalctl prints.

@@ -14,11 +14,14 @@ cdef extern from *:
     #if defined(__GLIBC__)
     #include <malloc.h>
     #define keep_apart(size) (mallopt(M_MMAP_THRESHOLD, (size)) && mallopt(M_TRIM_THRESHOLD, 2 * (size)))
+    #define give_back() malloc_trim(0)
     #else
     #define keep_apart(size) 1
+    #define give_back() 0
     #endif
     """
     int keep_apart(int size)
+    int give_back()
 
 cdef enum:
     LARGE = 4 << 20
@@ -30,6 +33,10 @@ cdef enum:
 
 def keep_large_apart():
     keep_apart(LARGE)
+
+
+def give_back_free():
+    give_back()
 
 
 cdef int out_of_memory() except -1 with gil:
