@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from postgrey_exporter.sources import Source, SourceStatus
     from postgrey_exporter.store import Store
 
-COMMIT_SIZE_BYTES: Final = 11 << 20
+COMMIT_SIZE_BYTES: Final = 10 << 20
 """Memory that counts take before they are committed: bounds it, whatever the log holds."""
-COMMIT_BYTES: Final = 64 << 20
+COMMIT_BYTES: Final = 128 << 20
 """Bytes read before they are committed: bounds what is read again after a crash."""
 QUICK_BYTES: Final = 128 << 10
 """A block of lines up to this size is counted and committed within some ten milliseconds."""

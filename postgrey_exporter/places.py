@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from postgrey_exporter.clientnames import ClientKind, domain_says, kind_in_domain, words_say
 from postgrey_exporter.domains import domain_of_all_below, registrable_domain
 
 
+@lru_cache(maxsize=8192)
 def below(parent: str) -> tuple[str, int] | None:
     """Return what all hosts directly below a name have in common: their domain, and what their names say of them.
 
