@@ -26,8 +26,6 @@ _COMMANDS: Final = {
     "doctor": "Tell what is wrong here, and the command that mends it.",
 }
 
-_OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
-
 
 class _Commands(click.Group):
     """Loads a command's module when it is called: a report should not wait for a web server's imports."""
@@ -78,8 +76,6 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line; errors that the operator can mend are one line, and exit with 2."""
-    # Counts are many small objects and no cycles: looking for those after every 700 takes a fifth of the time.
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
         status = root.main(prog_name="postgrey-exporter", standalone_mode=False)
     except click.exceptions.Exit as stop:

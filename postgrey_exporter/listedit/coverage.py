@@ -77,9 +77,10 @@ def _examples(entry: Entry) -> Iterator[str] | None:
 
 def _with_tail(tail: Tail) -> Iterator[str]:
     end = tail.literal_end().decode("latin-1")
-    if tail.is_whole:
+    is_fixed = None not in tail.places
+    if is_fixed and tail.is_whole:
         return iter((end,))
-    if tail.before and _ends_a_label(tail.before[-1]):
+    if is_fixed and tail.before and _ends_a_label(tail.before[-1]):
         return _under(end)
     return (before + end for before in _BEGINNINGS)
 

@@ -29,8 +29,8 @@ _STARTED_LATER: Final = """
 import sys, time
 real, offset = time.time, float(sys.argv.pop(1))
 time.time = lambda: real() + offset
-from postgrey_exporter.cli import main
-main()
+from postgrey_exporter.__main__ import run
+run()
 """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from postgrey_exporter.lists.perl.tail import LONG_ENOUGH
 from postgrey_exporter.lists.perl.usual import usual_tail
 
 if TYPE_CHECKING:
@@ -40,11 +39,9 @@ class ClientPattern:
         self._search: Callable[[bytes], object] | None = None
         self._unread: bytes | None = None
         usual = usual_tail(perl)
-        text = usual.literal_end() if usual else b""
-        # A shorter end tells too little: more of the pattern may be fixed, of which `tails` knows.
-        if usual and (usual.is_whole or len(text) >= LONG_ENOUGH):
+        if usual:
             self._unread = perl
-            self._tail = text
+            self._tail = usual.literal_end()
             self.tails = (usual,)
         else:
             self._read(perl)

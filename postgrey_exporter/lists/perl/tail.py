@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from postgrey_exporter.lists.perl.anchor import STARTS
 
 if TYPE_CHECKING:
     from postgrey_exporter.lists.perl.tree import Node
-
-LONG_ENOUGH: Final = 8
-"""Bytes of a tail from which on it is not worth telling the branches before it apart."""
 
 
 class Tail(NamedTuple):

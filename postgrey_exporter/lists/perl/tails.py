@@ -10,7 +10,7 @@ from typing import Final
 
 from postgrey_exporter.lists.perl import byteset
 from postgrey_exporter.lists.perl.anchor import ENDS, STARTS, Anchor
-from postgrey_exporter.lists.perl.tail import LONG_ENOUGH, Tail
+from postgrey_exporter.lists.perl.tail import Tail
 from postgrey_exporter.lists.perl.tree import (
     Atomic,
     Capture,
@@ -27,6 +27,8 @@ from postgrey_exporter.lists.perl.tree import (
 )
 
 _MOST_TAILS: Final = 64
+_LONG_ENOUGH: Final = 8
+"""Bytes of a tail from which on it is not worth telling the branches before it apart."""
 _SHORTEST_NEEDLE: Final = 3
 
 
@@ -60,7 +62,7 @@ def _collect(tail: Tail, found: list[Tail], *, ended: bool) -> None:
                 conditional = conditional or places[0] is None
             case Anchor() if last in ENDS and not places:
                 ended = True
-            case Choice(branches) if len(places) < LONG_ENOUGH and len(found) + len(branches) <= _MOST_TAILS:
+            case Choice(branches) if len(places) < _LONG_ENOUGH and len(found) + len(branches) <= _MOST_TAILS:
                 for branch in branches:
                     _collect(Tail(places, (*before[:-1], branch), conditional), found, ended=ended)
                 return
