@@ -94,6 +94,11 @@ class Daemon:
             raise PartError(f"{self.name} is not running")
         self._process.send_signal(number)
 
+    def check_runs(self) -> None:
+        """Raise `PartError` where the process has ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            raise PartError(f"{self.name} ended with {self._process.returncode}\n{self._words()}")
+
     def close(self) -> None:
         """Stop what runs and remove the folder; harmless when done twice."""
         try:

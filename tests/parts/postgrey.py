@@ -106,16 +106,21 @@ class Postgrey(Daemon):
     def reload(self) -> None:
         """Have the whitelists read again and return when postgrey says that it does.
 
-        One process serves requests and signals in turn: a later `ask` is judged by the new lists.
+        One process serves requests and signals in turn: a later `ask` is judged by the new lists. Raises `PartError`
+        where it ends or hangs instead: rarely, a signal meets Perl in the wrong place.
         """
         before = self.log_lines().count(_RELOADED)
         self.signal(signal.SIGHUP)
 
         def reloaded() -> bool:
             self.wake()
+            self.check_runs()
             return self.log_lines().count(_RELOADED) > before
 
-        wait_until(reloaded, what="postgrey to reload")
+        try:
+            wait_until(reloaded, what="postgrey to reload")
+        except TimeoutError as error:
+            raise PartError(f"{error}\n{self._words()}") from None
 
     def wake(self) -> None:
         """Connect once: Net::Server looks for signals after an event, and may go to sleep on one just received."""
