@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from postgrey_exporter.ahead import Background
 from postgrey_exporter.counting.increment import Increment
+from postgrey_exporter.threads import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

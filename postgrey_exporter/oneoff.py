@@ -10,7 +10,6 @@ from math import inf
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
-from postgrey_exporter.ahead import ahead, cores
 from postgrey_exporter.counting.table import give_back_free, keep_large_apart
 from postgrey_exporter.counting.tally import Tally
 from postgrey_exporter.sources.archive import (
@@ -23,6 +22,7 @@ from postgrey_exporter.sources.archive import (
     unpacked,
 )
 from postgrey_exporter.sources.lines import BLOCK_SIZE, Stretch, whole_lines
+from postgrey_exporter.threads import cores, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -87,13 +87,7 @@ class LogReader:
 
         Trouble becomes a problem.
         """
-        for results in ahead(self._jobs(logs), cores()):
-            try:
-                for decisions, read in results:
-                    self._add(decisions)
-                    self._progress(read)
-            except LogFileError as error:
-                self._note_problem(error)
+        in_turn(self._jobs(logs), self._take, cores())
         give_back_free()
 
     def read_stream(self, stream: IO[bytes], now: float, tag: str) -> None:
@@ -138,7 +132,7 @@ class LogReader:
             self.reading.logs += 1
         self.reading.newest = self.reading.tally.last_event
 
-    def _jobs(self, logs: Iterable[Path]) -> Iterator[Iterator[Block]]:
+    def _jobs(self, logs: Iterable[Path]) -> Iterator[Iterator[Block | LogFileError]]:
         """Yield what reads the files: a large plain one in several stretches."""
         for path in sorted(logs, key=_last_written):
             try:
@@ -147,7 +141,7 @@ class LogReader:
             except LogFileError as error:
                 self._note_problem(error)
 
-    def _jobs_of_file(self, path: Path, raw: IO[bytes]) -> Iterator[Iterator[Block]]:
+    def _jobs_of_file(self, path: Path, raw: IO[bytes]) -> Iterator[Iterator[Block | LogFileError]]:
         about = os.fstat(raw.fileno())
         file = (about.st_dev, about.st_ino)
         if file in self._seen:
@@ -160,10 +154,10 @@ class LogReader:
         self.reading.logs += 1
         self.reading.newest = max(self.reading.newest or 0.0, about.st_mtime)
         if kind != "plain":
-            yield _from_archive(path, os.dup(raw.fileno()), about, self._parser.another())
+            yield _until_error(_from_archive(path, os.dup(raw.fileno()), about, self._parser.another()))
             return
         for begin in range(0, max(1, about.st_size), STRETCH_SIZE):
-            yield self._from_stretch(path, os.dup(raw.fileno()), about, begin)
+            yield _until_error(self._from_stretch(path, os.dup(raw.fileno()), about, begin))
 
     def _from_stretch(self, path: Path, file: int, about: os.stat_result, begin: int) -> Iterator[Block]:
         with reading_errors(path), os.fdopen(file, "rb", buffering=0):
@@ -175,6 +169,14 @@ class LogReader:
             if stretch.at < min(begin + STRETCH_SIZE, about.st_size):
                 raise LogFileError(f"{path}: shrank while it was read; read it again")
 
+    def _take(self, block: Block | LogFileError) -> None:
+        if isinstance(block, LogFileError):
+            self._note_problem(block)
+        else:
+            decisions, read = block
+            self._add(decisions)
+            self._progress(read)
+
     def _add(self, decisions: Decisions) -> None:
         tally = self.reading.tally
         tally.add(decisions)
@@ -184,6 +186,14 @@ class LogReader:
     def _note_problem(self, error: LogFileError) -> None:
         if str(error) not in self.reading.problems:
             self.reading.problems.append(str(error))
+
+
+def _until_error(blocks: Iterable[Block]) -> Iterator[Block | LogFileError]:
+    """Yield blocks, and what ended them where that is trouble with the log."""
+    try:
+        yield from blocks
+    except LogFileError as error:
+        yield error
 
 
 def _from_archive(path: Path, file: int, about: os.stat_result, parser: Parser) -> Iterator[Block]:

@@ -33,6 +33,7 @@ MALFORMED: Final = "malformed"
 OUTCOMES: Final = (DECISION, NO_DECISION, FOREIGN, MALFORMED)
 """What a line can be: a decision; postgrey's, but none; another program's; postgrey's and not understood."""
 
+_HOLE: Final = b"\0"  # see `sources.lines.without_holes`
 _MOST_REPEATS_DIGITS: Final = 5
 _MOST_DELAY_SECONDS: Final = (1 << 31) - 1  # what is kept of a delay; postgrey forgets a triplet long before
 _FIELD: Final = rb"(?:delay|client_name|client_address|sender|recipient)="
@@ -110,7 +111,7 @@ class Parser:
         """Return what whole lines hold, each decision by itself; by the long way alone: the same as `read`."""
         parsed = Parsed()
         for line in lines.removesuffix(b"\n").split(b"\n") if lines else ():
-            parsed.foreign += not self._read_line(line, seen_at, parsed)
+            parsed.foreign += not self._read_line(line.lstrip(_HOLE), seen_at, parsed)
         return parsed
 
     def _read_line(self, line: bytes, seen_at: float, parsed: Parsed) -> bool:

@@ -104,6 +104,16 @@ def test_lines_of_other_programs_take_the_quick_way(line: bytes) -> None:
     assert quickly(line + b"\n") == (0, 1, [])
 
 
+@pytest.mark.parametrize("header", [b"Jun 26 00:00:07 mx postgrey[7]: ", b"2024-06-26T00:00:07Z mx postgrey: ", b""])
+def test_a_hole_before_a_line_is_passed_over(header: bytes) -> None:
+    line = header + b"action=greylist, reason=new, client_name=a.b.example, client_address=192.0.2.1\n"
+    lines = b"\0" * 9 + line + b"\0\n\0\0" + line
+    read = Parser("postgrey", UTC, SECRET).read(lines, SEEN)
+
+    assert (read.lines[DECISION], read.lines[FOREIGN]) == (2, 1)
+    assert_counted_as_parsed((lines, SEEN))
+
+
 def test_all_decisions_of_a_real_postgrey_take_the_quick_way() -> None:
     log = "".join(week(SEEN)).encode()
     usual, foreign, unusual = quickly(log)

@@ -64,6 +64,9 @@ cdef class UsualLines:
                 line_end = <const unsigned char *>memchr(at, c"\n", end - at)
                 if line_end == NULL:
                     line_end = end
+                # A hole, see sources.lines.without_holes.
+                while at < line_end and at[0] == 0:
+                    at += 1
                 kind = self._read(at, line_end, decisions)
                 if kind == Kind.USUAL:
                     usual += 1

@@ -53,9 +53,9 @@ class Stretch:
             self._begin_behind_line(begin - 1)
 
     def blocks(self) -> Iterator[bytes | memoryview]:
-        """Yield blocks of whole lines, as `whole_lines` does; each is gone when the next one is asked for.
+        """Yield blocks of whole lines; each is gone when the next one is asked for.
 
-        A large log is read a fifth faster by it: nothing is copied.
+        A large log is read a fifth faster by it than by `whole_lines`: nothing is copied, and holes stay in.
         """
         buffer = self._buffer
         view = memoryview(buffer)
@@ -63,12 +63,12 @@ class Stretch:
         while size := 0 if self._is_over else os.preadv(self._file, [view[kept:]], self.at):
             filled = kept + self._ours(buffer, kept, kept + size)
             cut = buffer.rfind(b"\n", kept, filled) + 1
-            if not cut or buffer.find(b"\0", 0, cut) >= 0:
+            if not cut:
                 break
             yield view[:cut]
             kept = filled - cut
             buffer[:kept] = buffer[cut:filled]
-        # The last line, one that is too long, and lines with holes before them are left to who knows them.
+        # The last line, and one that is too long, are left to who knows them.
         else:
             filled = kept
         self.at -= filled
