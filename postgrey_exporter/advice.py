@@ -96,7 +96,7 @@ def _on_pool(parties: Parties, ignored: AbstractSet[str], *, propose: bool) -> A
     known = parties.mail.evidence
     is_alone = parties.servers.attempts == parties.mail.attempts and not parties.lines.attempts and not ignored
     if is_alone and not propose:
-        # Where nothing else is to be told from its servers, there is a line.
+        # Where nothing else is to be told from its servers, there is a line. All clients have attempts.
         return Advice("whitelist", (_fate, known), None)
     names = parties.mail.names()
     entry = whitelist_entry(names, (parties.servers.names() - names) | parties.lines.names() | ignored)

@@ -66,13 +66,18 @@ def in_turn(jobs: Iterable[Iterable[T]], take: Callable[[T], None], threads: int
     """Work out the results of jobs by several threads, the caller's among them, and hand each over to ``take``.
 
     That is called in the order of the jobs and of their results, by one thread at a time. Raises what a job or
-    ``take`` raises; what came before it was taken.
+    ``take`` raises, whichever comes first, and at once: what was taken by then is a beginning of all results. What a
+    signal's handler raises here ends the threads, too.
     """
     turns = _Turns(jobs, take, 2 * threads)
-    for _ in range(threads - 1):
-        threading.Thread(target=turns.work, name="in turn", daemon=True).start()
-    turns.work()
-    turns.wait(threads)
+    try:
+        for _ in range(threads - 1):
+            threading.Thread(target=turns.work, name="in turn", daemon=True).start()
+        turns.work()
+        turns.wait(threads)
+    except BaseException as error:
+        turns.give_up(error)
+        raise
 
 
 class _Turns(Generic[T]):
@@ -96,22 +101,23 @@ class _Turns(Generic[T]):
             for number, results in iter(self._next_job, None):
                 self._do(number, results)
         except BaseException as error:  # noqa: BLE001 - see `wait`
-            self._error = self._error or error
+            self.give_up(error)
         with self._changed:
             self._ended += 1
             self._changed.notify_all()
 
     def wait(self, threads: int) -> None:
         """Return when so many threads have ended; after an error at once, since what they read may have no end."""
-        try:
-            with self._changed:
-                self._changed.wait_for(lambda: self._ended == threads or self._error is not None)
-        except BaseException as error:
-            # A signal's handler may raise, too.
-            self._error = error
-            raise
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended == threads or self._error is not None)
         if self._error is not None:
             raise self._error
+
+    def give_up(self, error: BaseException) -> None:
+        """Have all threads end."""
+        with self._changed:
+            self._error = self._error or error
+            self._changed.notify_all()
 
     def _next_job(self) -> tuple[int, Iterable[T]] | None:
         with self._changed:

@@ -60,7 +60,7 @@ def test_one_thread_at_a_time_hands_over() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_an_error_is_raised_when_what_came_before_it_was_taken(threads: int) -> None:
+def test_after_an_error_a_beginning_of_the_results_was_taken(threads: int) -> None:
     def job(number: int) -> Iterator[int]:
         yield number
         if number == 3:
@@ -72,6 +72,15 @@ def test_an_error_is_raised_when_what_came_before_it_was_taken(threads: int) -> 
 
     assert taken == list(range(len(taken)))
     assert len(taken) < 10
+
+
+def test_an_error_of_what_yields_the_jobs_is_raised() -> None:
+    def jobs() -> Iterator[Iterator[int]]:
+        yield iter(range(3))
+        raise OSError("folder")
+
+    with pytest.raises(OSError, match="folder"):
+        in_turn(jobs(), lambda _: None, 2)
 
 
 def test_who_can_take_no_more_ends_all_threads() -> None:

@@ -13,7 +13,10 @@ class DomainFacts:
         """Begin without clients and messages."""
 
     def add_client(self, name: str, address: str, new: int, early_retry: int) -> None:
-        """Add a client of the domain, and how often it was greylisted."""
+        """Add a client of the domain, and how often it was greylisted.
+
+        Its name is as `fields.name_of` has it, in lower case and without the dot of the root.
+        """
 
     def add_message(
         self,

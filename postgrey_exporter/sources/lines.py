@@ -16,7 +16,7 @@ BLOCK_SIZE: Final = 1 << 20
 
 _PIECE_SIZE: Final = 1 << 17
 _LOOK_FOR_END: Final = 1 << 12
-"""Bytes looked at together where a stretch begins inside a line: few lines are longer."""
+"""Bytes looked at first where a stretch begins inside a line: few lines are longer, but a hole may be."""
 
 _NULS_BEFORE_LINE: Final = re.compile(rb"^\0+", re.MULTILINE)
 
@@ -91,11 +91,13 @@ class Stretch:
         return size
 
     def _begin_behind_line(self, at: int) -> None:
-        while content := os.pread(self._file, _LOOK_FOR_END, at):
+        size = _LOOK_FOR_END
+        while at < self._end and (content := os.pread(self._file, size, at)):
             found = content.find(b"\n")
             at += len(content) if found < 0 else found + 1
             if found >= 0:
                 break
+            size = min(2 * size, BLOCK_SIZE)
         self.at = at
         self._is_over = at >= self._end
 

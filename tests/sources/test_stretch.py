@@ -64,3 +64,18 @@ def test_a_stretch_tells_how_far_it_was_read_in_a_file_that_shrank(log: Path) ->
         os.truncate(log, 10)
         assert list(blocks) == []
     assert stretch.at == 64
+
+
+def test_a_stretch_inside_a_hole_looks_no_farther_than_its_end(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    pread = os.pread
+
+    def counted(file: int, size: int, at: int) -> bytes:
+        looked.append(size)
+        return pread(file, size, at)
+
+    monkeypatch.setattr(os, "pread", counted)
+    log.write_bytes(bytes(1 << 20))
+    with log.open("rb") as file:
+        assert list(Stretch(file.fileno(), 4096, 8192, bytearray(64)).blocks()) == []
+    assert sum(looked) <= 2 * 4096
