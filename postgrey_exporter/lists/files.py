@@ -196,7 +196,7 @@ class _ListFile:
             for _ in range(_READ_ATTEMPTS):
                 before = _checked(os.fstat(descriptor))
                 file.seek(0)
-                data = file.read(LARGEST_LIST + 1)
+                data = file.read(before.size + 1)
                 after = _checked(os.fstat(descriptor))
                 if before == after:
                     return _Reading(data, after.modified_ns / 1e9, after)
