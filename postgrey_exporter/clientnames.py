@@ -57,7 +57,9 @@ SAYS_SENDER: Final = 4
 """A mail server, where nothing says otherwise."""
 SAYS_MAC: Final = 8
 """The hardware address of a customer's modem stands in the name."""
-_MAIL_DOMAIN: Final = re.compile("|".join(MAIL_DOMAIN_PARTS))
+_CUSTOMER_PART: Final = re.compile("|".join(CUSTOMER_PARTS))
+_MAIL_PART: Final = re.compile("|".join(MAIL_PARTS))
+_MAIL_DOMAIN_PART: Final = re.compile("|".join(MAIL_DOMAIN_PARTS))
 _MX: Final = re.compile(r"mx[a-z]*")
 _SENDER: Final = re.compile(r"[a-z]*out|sender")
 
@@ -108,9 +110,9 @@ def words_say(labels: str) -> int:
     """
     words = _WORD.findall(labels)
     says = 0
-    if not CUSTOMER_WORDS.isdisjoint(words) or _has_part(labels, CUSTOMER_PARTS):
+    if not CUSTOMER_WORDS.isdisjoint(words) or _CUSTOMER_PART.search(labels):
         says |= SAYS_LINE
-    if _has_part(labels, MAIL_PARTS) or any(_MX.fullmatch(word) for word in words):
+    if _MAIL_PART.search(labels) or any(_MX.fullmatch(word) for word in words):
         says |= SAYS_MAIL
     if any(_SENDER.fullmatch(word) for word in words):
         says |= SAYS_SENDER
@@ -121,7 +123,7 @@ def words_say(labels: str) -> int:
 
 def domain_says(domain: str) -> int:
     """Return what a registrable domain itself says of its clients: `SAYS_SENDER`, or nothing."""
-    return SAYS_SENDER if _MAIL_DOMAIN.search(domain.partition(".")[0]) else 0
+    return SAYS_SENDER if _MAIL_DOMAIN_PART.search(domain.partition(".")[0]) else 0
 
 
 def has_address(host: str, address: str) -> bool:
@@ -159,7 +161,3 @@ def _has_groups(host: str, address: str) -> bool:
         if half in digits or "-".join(short) in host:
             return True
     return False
-
-
-def _has_part(text: str, parts: tuple[str, ...]) -> bool:
-    return any(part in text for part in parts)

@@ -110,8 +110,7 @@ class LogReader:
                     journal_lines(buffered, form, tag) if form else whole_lines(decompressed(buffered, kind_of(head)))
                 )
                 for lines in blocks:
-                    self._add(self._parser.read(lines, now))
-                    self._progress(len(lines))
+                    self._take((self._parser.read(lines, now), len(lines)))
         except LogFileError as error:
             self._note_problem(error)
 
@@ -120,8 +119,7 @@ class LogReader:
         try:
             source.resume(None)
             for batch in source.batches(now):
-                self._add(self._parser.read(batch.lines, batch.seen_at))
-                self._progress(len(batch.lines))
+                self._take((self._parser.read(batch.lines, batch.seen_at), len(batch.lines)))
             status = source.status()
         finally:
             source.close()

@@ -109,9 +109,7 @@ class _Turns(Generic[T]):
     def wait(self, threads: int) -> None:
         """Return when so many threads have ended; after an error at once, since what they read may have no end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ended == threads or self._error is not None)
-        if self._error is not None:
-            raise self._error
+            self._wait_for(lambda: self._ended == threads)
 
     def give_up(self, error: BaseException) -> None:
         """Have all threads end."""
@@ -123,7 +121,7 @@ class _Turns(Generic[T]):
         with self._changed:
             job = next(self._jobs, None)
             if job is not None:
-                self._wait_until(job[0] - self._most_ahead)
+                self._wait_for(lambda: self._turn >= job[0] - self._most_ahead)
             return job
 
     def _do(self, number: int, results: Iterable[T]) -> None:
@@ -132,7 +130,7 @@ class _Turns(Generic[T]):
             ready.append(result)
             if len(ready) == _MOST_WAITING:
                 with self._changed:
-                    self._wait_until(number)
+                    self._wait_for(lambda: self._turn == number)
             if self._turn == number:
                 self._hand_over(ready)
         with self._changed:
@@ -153,13 +151,15 @@ class _Turns(Generic[T]):
                 self._changed.notify_all()
 
     def _hand_over(self, ready: list[T]) -> None:
-        if self._error is not None:
-            raise self._error
+        self._check()
         for result in ready:
             self._take(result)
         ready.clear()
 
-    def _wait_until(self, turn: int) -> None:
-        self._changed.wait_for(lambda: self._turn >= turn or self._error is not None)
+    def _wait_for(self, condition: Callable[[], bool]) -> None:
+        self._changed.wait_for(lambda: condition() or self._error is not None)
+        self._check()
+
+    def _check(self) -> None:
         if self._error is not None:
             raise self._error
