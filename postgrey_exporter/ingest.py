@@ -82,28 +82,34 @@ class Ingest:
         self._background = Background()
         self._resume()
 
-    def advance(self, now: float, watcher: Watcher = _UNWATCHED, *, asked: bool = True) -> None:
+    def advance(self, now: float, watcher: Watcher = _UNWATCHED, *, asked: bool = True) -> bool:
         """Read what has come, up to the sources' present ends, and commit it.
 
-        Sources whose next look is not worth its cost yet are left alone unless somebody ``asked``.
+        Sources whose next look is not worth its cost yet are left alone unless somebody ``asked``. Returns whether
+        anything may have changed, be it only how a source or a list is doing.
 
         Raises `StateError` when the state could not be read or written. Nothing is lost by that.
         """
         if self._unfinished:
             self._resume()
         self._unfinished = True
-        self.lists.refresh(now)
+        has_looked = self.lists.is_due()
+        if has_looked:
+            self.lists.refresh(now)
         if not self.store.is_current(now, self.lists.fingerprint):
             if self.store.has_more_clients_than(QUICK_CLIENTS):
                 watcher.takes_long()
             watcher.changes(None)
             self.store.prune(now)
             self.store.judge(self.lists.lists, self.lists.fingerprint)
+            has_looked = True
         for source in self.sources:
-            if asked or not self._rests(source, now):
+            if (asked or not self._rests(source, now)) and source.is_due(now):
                 self._read(source, now, watcher)
+                has_looked = True
         self.store.note_look(now)
         self._unfinished = False
+        return has_looked
 
     def close(self) -> None:
         """Let go of the sources' files."""

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 2.0
-"""How often the sources are looked at when no scrape asks for it."""
+"""How often the sources are looked at when no scrape asks for it …"""
+IDLE_POLL_SECONDS: Final = 60.0
+"""… and when nothing comes; from the one to the other the pauses double."""
 MOST_WARNINGS_LOGGED: Final = 20
 """How many warnings about one list file go to the log."""
 _QUICK_SECONDS: Final = 0.01
@@ -81,12 +83,15 @@ class Service:
     def run(self) -> None:
         """Read on until `stop` is called."""
         asked = 0
+        rest = POLL_SECONDS
         self._publish()
         while not self._stopping:
             before, asked = asked, self._turns.begin()
             was_ready = self.ready
             is_read = self._advance(asked=asked > before)
-            if asked > before or self._has_news or self._state_errors:
+            has_news = self._has_news or bool(self._state_errors)
+            rest = POLL_SECONDS if has_news else min(2 * rest, IDLE_POLL_SECONDS)
+            if has_news or asked > before:
                 self._publish()
             self._turns.end(asked, following=was_ready)
             if is_read and not was_ready:
@@ -95,7 +100,7 @@ class Service:
             most = _BUSY_EVIDENCE_SECONDS if self._is_busy else _EVIDENCE_SECONDS
             if self._work_out_evidence(most, until_asked=True):
                 self._publish()
-            self._turns.rest(POLL_SECONDS)
+            self._turns.rest(rest)
 
     def stop(self) -> None:
         """End `run` soon; may be called from a signal handler."""
@@ -143,14 +148,15 @@ class Service:
         """Read on, and tell whether all sources have been read to their ends."""
         self._is_busy = False
         try:
-            self._ingest.advance(self._clock(), self, asked=asked)
+            has_looked = self._ingest.advance(self._clock(), self, asked=asked)
         except StoppedError:
             return False
         except StateError as error:
             self._note_state("written", error)
             return False
         self._note_state("written", None)
-        self._say_what_changed()
+        if has_looked:
+            self._say_what_changed()
         # Before the first answers everything is worked out, whatever it takes.
         self._has_news |= self._work_out_evidence(_QUICK_SECONDS if self.ready else float("inf"), until_asked=False)
         return not self._stopping

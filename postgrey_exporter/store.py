@@ -43,6 +43,8 @@ class Store:
         self.path = path
         self._window = window
         self.max_domains = max_domains
+        self._known_meta: dict[str, Any] = {}
+        """What `_meta` has read; nobody else writes the state."""
         with ExitStack() as on_error:
             self._lock = on_error.enter_context(lock(path))
             self._db = open_writable(path)
@@ -179,6 +181,7 @@ class Store:
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
+                self._known_meta.clear()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
@@ -194,9 +197,12 @@ class Store:
         return room
 
     def _meta(self, key: str) -> Any:
-        with translated(self.path):
-            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else row[0]
+        if key not in self._known_meta:
+            with translated(self.path):
+                row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            self._known_meta[key] = None if row is None else row[0]
+        return self._known_meta[key]
 
     def _set_meta(self, key: str, value: object) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        self._known_meta[key] = value

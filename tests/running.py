@@ -45,12 +45,16 @@ class Scripted:
         self.handed_out = 0
         self.closed = False
         self._rest_until = rest_until
+        self.due_at = 0.0
 
     def check(self) -> None:
         pass
 
     def resume(self, position: dict[str, Any] | None) -> None:
         self.handed_out = (position or {"blocks": 0})["blocks"]
+
+    def is_due(self, now: float) -> bool:
+        return now >= self.due_at
 
     def batches(self, now: float) -> Iterator[Batch]:
         while self.handed_out < len(self.blocks):

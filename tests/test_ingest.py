@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from postgrey_exporter import ingest as ingest_module
 from postgrey_exporter.database import StateError
 from postgrey_exporter.domains import UNKNOWN
 from postgrey_exporter.ingest import Unwatched
+from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -220,6 +222,28 @@ def test_a_source_at_rest_is_left_alone_unless_asked(files: Files) -> None:
         source.blocks.append(decision(NOW))
         ingest.advance(NOW + 10, asked=False)
     assert files.counted() == 3
+
+
+def test_a_source_that_is_not_due_is_not_read(files: Files) -> None:
+    source = Scripted("log", [decision(NOW)])
+    source.due_at = NOW + 1
+    with files.ingest(source) as ingest:
+        ingest.advance(NOW)
+        assert files.counted() == 0
+        ingest.advance(NOW + 1)
+    assert files.counted() == 1
+
+
+def test_it_is_told_whether_anything_may_have_changed(files: Files) -> None:
+    files.append(decision(NOW))
+    hour = (time.time() // HOUR + 2) * HOUR
+    with files.ingest() as ingest:
+        assert [ingest.advance(hour - 1) for _ in range(4)] == [True, True, False, False]
+        assert [ingest.advance(hour) for _ in range(2)] == [True, False]
+        files.append(decision(NOW))
+        assert [ingest.advance(hour) for _ in range(2)] == [True, False]
+        files.ignore.write_text("example.net\n")
+        assert [ingest.advance(hour) for _ in range(2)] == [True, False]
 
 
 def test_how_a_source_is_doing_is_known_while_it_is_read(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

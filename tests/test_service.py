@@ -43,6 +43,7 @@ def files(tmp_path: Path) -> Files:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(service_module, "IDLE_POLL_SECONDS", 0.01)
 
 
 @contextmanager
@@ -90,6 +91,25 @@ def test_the_log_is_read_on_without_a_scrape(files: Files) -> None:
         wait_until(lambda: service.ready)
         files.append(decision(NOW - 30))
         wait_until(lambda: files.counted() == 2)
+
+
+def test_pauses_grow_while_nothing_comes(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "POLL_SECONDS", 1.0)
+    monkeypatch.setattr(service_module, "IDLE_POLL_SECONDS", 6.0)
+    pauses: list[float] = []
+    source = Scripted("log")
+
+    def rest(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 4:
+            source.blocks.append(decision(NOW))
+        if len(pauses) == 6:
+            service.stop()
+
+    with serving(files, source) as service:
+        monkeypatch.setattr(service._turns, "rest", rest)  # noqa: SLF001
+        service.run()
+    assert pauses == [2.0, 4.0, 6.0, 6.0, 1.0, 2.0]
 
 
 def test_it_is_ready_when_all_sources_have_been_read_once(files: Files) -> None:
@@ -221,6 +241,7 @@ def test_the_standings_are_those_of_the_window(files: Files) -> None:
 
 def test_a_stop_ends_the_waiting_at_once(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_module, "POLL_SECONDS", 3600)
+    monkeypatch.setattr(service_module, "IDLE_POLL_SECONDS", 3600)
     with serving(files, Scripted("log")) as service, running(service):
         wait_until(lambda: service.ready)
 

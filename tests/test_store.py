@@ -453,6 +453,35 @@ def test_a_judging_that_fails_is_made_up_for_by_the_next(store: Store, path: Pat
     assert snapshot(path).unreviewed == {}
 
 
+class FullDisk:
+    """A connection on which nothing can be committed."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
+        if statement == "COMMIT":
+            raise sqlite3.OperationalError("database or disk is full")
+        return self._connection.execute(statement, *parameters)
+
+
+def test_what_could_not_be_committed_is_done_again(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.merge(LOG, greylisted(POOL), {}, NO_LISTS, NOW)
+    with monkeypatch.context() as full:
+        full.setattr(store, "_db", FullDisk(store._db))  # noqa: SLF001
+        with pytest.raises(StateError, match="full"):
+            store.judge(whitelisting(POOL), "second")
+        with pytest.raises(StateError, match="full"):
+            store.prune(2000 * HOUR)
+    store.judge(whitelisting(POOL), "second")
+    assert snapshot(path).unreviewed == {}
+    assert not store.is_current(2000 * HOUR, "second")
+    assert store.is_current(NOW, "second")
+
+
 KILLED: Final = """
 import os, signal, sys
 from pathlib import Path

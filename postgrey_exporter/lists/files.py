@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 LARGEST_LIST: Final = 32 * 1024 * 1024
 """Bytes; whatever is larger is no list but a mistake, such as a mail log."""
 
-_SMALL_LIST: Final = 1024 * 1024
-"""Up to this size a file is read at every look: two edits within one tick of the clock leave one time stamp."""
+_CLOCK_TICK_SECONDS: Final = 2.0
+"""How long a change may be followed by another that leaves the same time; file systems differ."""
 _READ_ATTEMPTS: Final = 3
 _OPTIONAL_ENDING: Final = ".local"
 """postgrey does not miss a whitelist of this name (read_clients_whitelists)."""
@@ -59,6 +59,11 @@ class ListFiles:
         self._ignore = [_ListFile(path, "ignore", optional=path in optional) for path in ignore]
         self.lists = Lists()
         """What the files say; replaced, never altered, when they change."""
+        self._fingerprint: tuple[object, str] = (None, "")
+
+    def is_due(self) -> bool:
+        """Tell, without reading a file, whether `refresh` may find anything else than the last time."""
+        return any(file.is_due() for file in (*self._whitelist, *self._ignore))
 
     def refresh(self, now: float) -> bool:
         """Look for changes and take them over; ``now`` is the time of the look, seconds since the epoch.
@@ -75,7 +80,9 @@ class ListFiles:
     def fingerprint(self) -> str:
         """Return what stands for all that decides: what was judged by the same one need not be judged again."""
         files = [file.fingerprint() for file in (*self._whitelist, *self._ignore)]
-        return _digest(repr((__version__, files)).encode())
+        if files != self._fingerprint[0]:
+            self._fingerprint = (files, _digest(repr((__version__, files)).encode()))
+        return self._fingerprint[1]
 
     def statuses(self) -> list[ListFileStatus]:
         """Return how each file is doing, in the order given, whitelists first."""
@@ -106,6 +113,8 @@ class _Reading(NamedTuple):
     data: bytes
     modified: float | None
     identity: _Identity | None
+    shows_changes: bool
+    """Whether any change since shows in the identity: the file had lain still for a while."""
 
 
 class _ListFile:
@@ -124,11 +133,23 @@ class _ListFile:
         self._patterns: list[tuple[int, ClientPattern]] = []
         self.content = ListContent(str(path))
 
+    def is_due(self) -> bool:
+        """Tell whether the file may not be any more what was read last."""
+        if self._reading is None:
+            return True
+        try:
+            found = _Identity.of(self._path.stat())
+        except FileNotFoundError:
+            found = None
+        except OSError:
+            return True
+        return found != self._reading.identity or not self._reading.shows_changes
+
     def refresh(self, now: float) -> bool:
         """Read the file if it may have changed; tell whether its content has."""
         looked, self._looked = self._looked, True
         try:
-            reading = self._read()
+            reading = self._read(now)
         except _UnusableError as error:
             self._error = f"{self._path} {error}"
             return False
@@ -172,24 +193,24 @@ class _ListFile:
             error=self._error,
         )
 
-    def _read(self) -> _Reading:
+    def _read(self, now: float) -> _Reading:
         """Return the file as it is; raises `_UnusableError`."""
         try:
             identity = _checked(self._path.stat())
-            if self._reading and self._reading.identity == identity and identity.size > _SMALL_LIST:
+            if self._reading and self._reading.identity == identity and self._reading.shows_changes:
                 return self._reading
-            return self._read_open()
+            return self._read_open(now)
         except FileNotFoundError:
             was_there = self._reading is not None and self._reading.identity is not None
             if self._may_vanish or (self._may_be_missing and not was_there):
-                return _Reading(b"", None, None)
+                return _Reading(b"", None, None, shows_changes=True)
             raise _UnusableError("is not there: create it, or name the right file") from None
         except PermissionError:
             raise _UnusableError("can't be read: give this program's user the permission") from None
         except OSError as error:
             raise _UnusableError(f"can't be read: {error.strerror}") from None
 
-    def _read_open(self) -> _Reading:
+    def _read_open(self, now: float) -> _Reading:
         # Without O_NONBLOCK a FIFO put in the file's place after the check above would block for ever.
         descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
@@ -199,7 +220,8 @@ class _ListFile:
                 data = file.read(before.size + 1)
                 after = _checked(os.fstat(descriptor))
                 if before == after:
-                    return _Reading(data, after.modified_ns / 1e9, after)
+                    settled = after.changed_ns / 1e9 < now - _CLOCK_TICK_SECONDS
+                    return _Reading(data, after.modified_ns / 1e9, after, shows_changes=settled)
         raise _UnusableError("changes while it is read: it is read again at the next look")
 
 

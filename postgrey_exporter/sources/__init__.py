@@ -56,6 +56,9 @@ class Source(Protocol):
     def resume(self, position: Position | None) -> None:
         """Go (back) to a position; ``None`` is the first start. Closes whatever is open."""
 
+    def is_due(self, now: float) -> bool:
+        """Tell, at next to no cost, whether `batches` may yield something, or the status or the position change."""
+
     def batches(self, now: float) -> Iterator[Batch]:
         """Yield what has come since the position, oldest first, up to the present end."""
 

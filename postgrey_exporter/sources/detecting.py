@@ -88,9 +88,13 @@ class DetectingSource:
         position = self._inner.position()
         return {**position, _READ_UNTIL: self._newer.read_until} if self._newer else position
 
+    def is_due(self, now: float) -> bool:
+        """Tell whether the places are to be tried, or something may have come from the source that was found."""
+        return self._is_detection_due(now) or (self._inner is not None and self._inner.is_due(now))
+
     def batches(self, now: float) -> Iterator[Batch]:
         """Yield what has come, from the source that was found."""
-        if not 0 < self._look_at - now <= SILENCE_SECONDS:
+        if self._is_detection_due(now):
             self._detect(now)
         if self._inner is None:
             return
@@ -121,6 +125,9 @@ class DetectingSource:
             self._inner.close()
 
     # --- finding
+
+    def _is_detection_due(self, now: float) -> bool:
+        return not 0 < self._look_at - now <= SILENCE_SECONDS
 
     def _detect(self, now: float) -> None:
         detection = self._detector.detect(now, [self.name] if self._inner else list(self._followed))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN_SECONDS: Final = 60.0
 """How often the files are looked at although the folder is unchanged: permissions may change, old files grow."""
+REST_SECONDS: Final = 600.0
+"""The same while nothing at all changes, and no file is known that can't be read."""
 
 _CLOCK_TICK_SECONDS: Final = 1.0
 _MOST_LOOKS: Final = 50
@@ -42,6 +44,8 @@ class FileSource:
         self._register = Register(self.name)
         self._folder = Folder(path)
         self._looked_at: tuple[object, ...] | None = None
+        self._at_rest: tuple[object, ...] | None = None
+        self._folders: tuple[Path, ...] = ()
         self._last_look = 0.0
         self._newest: Part | None = None
 
@@ -61,7 +65,7 @@ class FileSource:
         self._since = saved.get("since")
         self._register.restore(saved)
         self._folder.unreadable = {Stamp(*stamp): Trouble(*trouble) for stamp, trouble in saved.get("unreadable", [])}
-        self._looked_at = None
+        self._looked_at = self._at_rest = None
 
     def position(self) -> Position:
         """Return the register in JSON's types. The files that it speaks of are flushed to the disk."""
@@ -71,10 +75,16 @@ class FileSource:
         unreadable = [[list(stamp), list(trouble)] for stamp, trouble in self._folder.unreadable.items()]
         return {"since": self._since, "unreadable": unreadable, **self._register.saved()}
 
+    def is_due(self, now: float) -> bool:
+        """Tell whether the files have changed, or are being waited for."""
+        longest = LOOK_AGAIN_SECONDS if self._folder.unreadable else REST_SECONDS
+        return self._at_rest is None or not 0 <= now - self._last_look < longest or self._at_rest != self._stamps(now)
+
     def batches(self, now: float) -> Iterator[Batch]:
         """Yield what has come, oldest file first, the log itself last."""
         if self._since is None:
             self._since = now - self._window
+        before = self._stamps(now)
         for _ in range(_MOST_LOOKS):
             if self._must_look(now):
                 self._look(now, self._since)
@@ -86,6 +96,7 @@ class FileSource:
                     moved = True
                     self._looked_at = None
             if not moved:
+                self._at_rest = before if self._waits_for_nothing() else None
                 return
 
     def status(self) -> SourceStatus:
@@ -136,12 +147,40 @@ class FileSource:
             return (*changed, None)
         return (*changed, log.st_dev, log.st_ino, log.st_size == 0)
 
+    def _stamps(self, now: float) -> tuple[object, ...] | None:
+        """Return what changes with any change of the files that are followed, and with the names in their folders.
+
+        ``None`` while it is too new to show the next change.
+        """
+        try:
+            found = [path.stat() for path in (*self._folders, self._path)]
+        except OSError:
+            return None
+        found += [part.tail.stat() for part in self._register.parts if part.tail is not None]
+        if max(about.st_ctime for about in found) > now - _CLOCK_TICK_SECONDS:
+            return None
+        return tuple(
+            (about.st_dev, about.st_ino, about.st_nlink, about.st_size, about.st_ctime_ns) for about in found
+        )
+
+    def _waits_for_nothing(self) -> bool:
+        """Tell whether, after a reading, nothing more can come before the files change."""
+        return (
+            self._looked_at is not None
+            and self._folder.error is None
+            and not any(self._is_waited_for(part) for part in self._register.parts)
+        )
+
+    def _is_waited_for(self, part: Part) -> bool:
+        return part.state not in {State.LIVE, State.ENDED} if part.tail is not None else self._is_wanted(part)
+
     def _look(self, now: float, since: float) -> None:
         """Learn which file holds which part. What moves under a look makes it void: then another one is taken.
 
         The log is opened at once: from then on it can't be lost, however long the reading of others takes.
         """
         self._last_look = now
+        self._folders = tuple({self._path.parent, Path(os.path.realpath(self._path)).parent})
         for _ in range(_MOST_LOOKS):
             look = self._folder.look(now)
             matching = self._register.match(look, self._folder, now)

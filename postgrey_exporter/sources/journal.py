@@ -91,12 +91,14 @@ class JournalSource:
             "gaps": self._gaps,
         }
 
+    def is_due(self, now: float) -> bool:
+        """Tell whether no pause is being made after a failure."""
+        return not 0 <= now - self._failed_at < self._pause
+
     def batches(self, now: float) -> Iterator[Batch]:
         """Yield what has come."""
         if self._since is None:
             self._since = now - self._window
-        if 0 <= now - self._failed_at < self._pause:
-            return
         try:
             files = self._look()
             if files.marks != self._marks:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _THREADS: Final = 4
 _TIMEOUT_SECONDS: Final = 10
-_IDLE_TICK_SECONDS: Final = 2.0
+_IDLE_TICK_SECONDS: Final = 60.0
+"""How often connections that nobody uses are looked for; the thread wakes for nothing else."""
 _STOP_SECONDS: Final = 0.3
 
 

@@ -51,7 +51,7 @@ class Reader:
 
     def read(self, now: float = NOW) -> list[int]:
         found: list[int] = []
-        for batch in self.source.batches(now):
+        for batch in self.source.batches(now) if self.source.is_due(now) else ():
             found += [
                 int(decision.client.name.split(".")[0].removeprefix("mail"))
                 for decision in Parser().parse(batch.lines, batch.seen_at).decisions

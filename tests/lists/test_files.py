@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-NOW = 1_800_000_000.0
+NOW = 4_000_000_000.0
 """Later than any modification time in these tests."""
 MAIL = ("mail.example.com", "192.0.2.1")
 
@@ -90,8 +91,56 @@ def test_an_edit_is_seen_at_the_next_look(watched: Watched, edit: Callable[[Path
 def test_an_edit_of_the_same_length_within_a_tick_of_the_clock_is_seen(watched: Watched) -> None:
     for domain in ("aaaa.com", "bbbb.com") * 20:
         watched.whitelist.write_text(domain)
-        watched.refresh()
+        watched.refresh(time.time())
         assert watched.covers(domain) == domain
+
+
+def test_an_edit_that_leaves_the_same_time_is_seen(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system's clock stands still for some milliseconds."""
+    before = watched.whitelist.stat()
+    watched.files = ListFiles([watched.whitelist], [])
+    watched.refresh(before.st_ctime + 1)
+    watched.whitelist.write_text("example.org\n")
+    monkeypatch.setattr(type(watched.whitelist), "stat", lambda _: before)
+    monkeypatch.setattr(os, "fstat", lambda _: before)
+    assert watched.files.is_due()
+    watched.refresh(before.st_ctime + 3)
+    assert watched.covers("example.org") == "example.org"
+    assert not watched.files.is_due()
+
+
+def test_a_file_is_not_read_again_while_nothing_happens_to_it(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.refresh()
+    assert not watched.files.is_due()
+    monkeypatch.delattr(os, "open")
+    assert not watched.refresh(NOW + 1)
+    assert watched.status.up
+
+
+@pytest.mark.parametrize("edit", [edit_in_place, edit_by_rename, edit_and_set_back_the_time])
+def test_a_look_is_due_after_an_edit(watched: Watched, edit: Callable[[Path, str], None]) -> None:
+    watched.refresh()
+    edit(watched.ignore, "example.org\n")
+    assert watched.files.is_due()
+
+
+def test_a_look_is_due_when_a_file_comes_or_goes(watched: Watched) -> None:
+    watched.refresh()
+    watched.local.touch()
+    assert watched.files.is_due()
+    watched.refresh()
+    assert not watched.files.is_due()
+    watched.local.unlink()
+    assert watched.files.is_due()
+
+
+def test_a_look_is_due_before_the_first_one_and_while_a_file_cannot_be_read(watched: Watched) -> None:
+    assert watched.files.is_due()
+    watched.whitelist.unlink()
+    watched.refresh()
+    assert watched.files.is_due()
 
 
 def test_an_edit_of_a_large_list_is_seen(watched: Watched) -> None:
@@ -207,6 +256,7 @@ def test_a_fifo_put_in_place_at_the_last_moment_does_not_block(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched.refresh()
+    watched.whitelist.write_text("example.org\n")
     before = watched.whitelist.stat()
     make_fifo(watched.whitelist)
     monkeypatch.setattr(type(watched.whitelist), "stat", lambda _: before)
@@ -218,6 +268,7 @@ def test_a_list_without_permission_keeps_its_content_and_says_what_to_do(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched.refresh()
+    watched.whitelist.write_text("example.org\n")
 
     def refuse(*_: object) -> int:
         raise PermissionError
@@ -242,6 +293,7 @@ def test_a_list_that_changes_while_it_is_read_keeps_its_content(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched.refresh()
+    watched.whitelist.write_text("example.com\n\n")
     fstat = os.fstat
 
     def growing(descriptor: int) -> os.stat_result:
