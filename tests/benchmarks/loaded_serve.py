@@ -39,6 +39,16 @@ def lines_read(exposition: bytes) -> int:
     return int(sum(map(float, _LINES.findall(exposition))))
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the seconds of processor time so far of a process's threads, user and system.
+
+    Those of the scheduler: the ticks of /proc/PID/stat fall on the timers that wake a thread, and make ten
+    milliseconds of each.
+    """
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
 @dataclass(slots=True)
 class Scrapes:
     """What the scrapes of one scenario were like."""
@@ -99,13 +109,8 @@ class Serving:
         raise TimeoutError(path)
 
     def cpu(self) -> float:
-        """Return the seconds of processor time so far of its threads, user and system.
-
-        Those of the scheduler: the ticks of /proc/PID/stat fall on the timers that wake a thread, and make ten
-        milliseconds of each.
-        """
-        threads = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
-        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+        """Return its processor time so far, see `cpu_seconds`."""
+        return cpu_seconds(self.pid)
 
     def memory(self) -> tuple[float, float]:
         """Return resident memory in MB (10^6 bytes): now, and the most there was."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.judging import write_list
-from benchmarks.loaded_serve import LINES_A_SECOND, Appender, Scrapes, Serving, lines_read
+from benchmarks.loaded_serve import LINES_A_SECOND, Appender, Scrapes, Serving, cpu_seconds, lines_read
 from benchmarks.make_log import Mail, other_lines, postgrey_line
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MILLION: Final = 1_000_000
 _ENTRIES: Final = 5_000
 _BEFORE_THE_TURN: Final = 20
+_SECONDS_UNTIL_AT_REST: Final = 90
+_SECONDS_AT_REST: Final = 300
 
 
 class Bench:
@@ -91,15 +93,38 @@ class Bench:
             serving.end()
 
     def idle(self) -> str:
-        """Look on while nothing happens."""
-        with self._resumed() as (serving, _):
-            time.sleep(5)
-            cpu, switches, begun = serving.cpu(), serving.switches(), time.monotonic()
-            time.sleep(60)
-            lasted = time.monotonic() - begun
-            share = (serving.cpu() - cpu) / lasted
+        """Look on while nothing happens, beside two others to which nothing happens either.
+
+        A program that only sleeps shows what waking up costs here: on a host that is shared with others, or that
+        takes memory away from who sleeps, that is the most of it.
+        """
+        with self._resumed() as (serving, log), self._idle_peers(log) as peers:
+            time.sleep(_SECONDS_UNTIL_AT_REST)
+            pids = (serving.pid, *peers)
+            before, switches, begun = [cpu_seconds(pid) for pid in pids], serving.switches(), time.monotonic()
+            time.sleep(_SECONDS_AT_REST)
+            after, lasted = [cpu_seconds(pid) for pid in pids], time.monotonic() - begun
+            ours, mtail, sleeper = ((end - start) / lasted for start, end in zip(before, after, strict=True))
             rate = (serving.switches() - switches) / lasted
-            return f"{share:.2%} of a core, {rate:.1f} wake-ups a second, all threads; {_memory(serving)}"
+            return (
+                f"{ours:.2%} of a core, {rate:.2f} wake-ups a second, all threads; meanwhile mtail {mtail:.2%}, a "
+                f"Python that sleeps a second at a time {sleeper:.2%}; {_memory(serving)}"
+            )
+
+    @contextmanager
+    def _idle_peers(self, log: Path) -> Iterator[tuple[int, int]]:
+        """Start an mtail that follows the log, and a Python that only sleeps; return their process ids."""
+        programs = self._folder / "mtail"
+        programs.mkdir(exist_ok=True)
+        shutil.copy(Path(__file__).with_name("postgrey.mtail"), programs)
+        mtail = ("mtail", "--progs", str(programs), "--logs", str(log), "--address", "127.0.0.1", "--port", "0")
+        sleeper = (sys.executable, "-c", "import time\nwhile True: time.sleep(1)")
+        with subprocess.Popen(mtail, stderr=subprocess.DEVNULL) as first, subprocess.Popen(sleeper) as second:
+            try:
+                yield first.pid, second.pid
+            finally:
+                first.terminate()
+                second.terminate()
 
     def _scrape(self, serving: Serving, count: int, pause: float, appender: Appender | None = None) -> Scrapes:
         scrapes = Scrapes()
