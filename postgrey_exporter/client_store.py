@@ -6,10 +6,13 @@ Every function works inside its caller's transaction.
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.database import insert
 from postgrey_exporter.domain_store import merge_domains
+from postgrey_exporter.schema import CLIENT_BY_DOMAIN
 from postgrey_exporter.verdict import UNCOVERED
 
 if TYPE_CHECKING:
@@ -20,9 +23,12 @@ if TYPE_CHECKING:
 
 
 _BEFORE_ALL: Final = -(1 << 63)
+_CHUNK: Final = 5000
 _SOME_CLIENTS: Final = (
-    "SELECT id, name, address, verdict, domain, attempts FROM client WHERE id > ? ORDER BY id LIMIT 5000"
+    f"SELECT id, name, address, verdict, domain, attempts FROM client WHERE id > ? ORDER BY id LIMIT {_CHUNK}"  # noqa: S608
 )
+_MANY: Final = 0.2
+"""The share of clients judged otherwise from which on it takes less to make the index anew than to keep it up."""
 
 
 def merge_greylisted(
@@ -54,19 +60,28 @@ def merge_greylisted(
 def judge_all(db: sqlite3.Connection, lists: Lists) -> None:
     """Judge every client again, and bring the domains' unreviewed sums up to date.
 
-    Some at a time, which keeps what is in memory small.
+    Some at a time, which keeps what is in memory small. Their ids are hashes: the first ones are like all.
     """
     turned: Counter[int] = Counter()
     last = _BEFORE_ALL
+    without_index = False
     while rows := db.execute(_SOME_CLIENTS, (last,)).fetchall():
         last = rows[-1][0]
-        changed = []
         judged = lists.verdicts((name, address) for _, name, address, *_ in rows)
-        for verdict, (number, _, _, before, domain, attempts) in zip(judged, rows, strict=True):
-            if verdict != before:
-                changed.append((verdict, number))
+        runs, count = [], 0
+        for verdict, run in groupby(zip(judged, rows, strict=True), key=itemgetter(0)):
+            changed = [row for _, row in run if row[3] != verdict]
+            if changed:
+                runs.append((verdict, changed[0][0], changed[-1][0]))
+                count += len(changed)
+            for _, _, _, before, domain, attempts in changed:
                 turned[domain] += attempts * ((verdict == UNCOVERED) - (before == UNCOVERED))
-        db.executemany("UPDATE client SET verdict = ? WHERE id = ?", changed)
+        if count > _MANY * _CHUNK and not without_index:
+            db.execute("DROP INDEX client_by_domain")
+            without_index = True
+        db.executemany("UPDATE client SET verdict = ? WHERE id BETWEEN ? AND ?", runs)
+    if without_index:
+        db.execute(CLIENT_BY_DOMAIN)
     db.executemany(
         "UPDATE domain SET unreviewed = unreviewed + ? WHERE id = ?",
         [(difference, domain) for domain, difference in turned.items() if difference],

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 APPLICATION_ID: Final = 0x70677279
 """``pgry``: by this the file is known to be ours (https://www.sqlite.org/pragma.html#pragma_application_id)."""
 
-_FIRST: Final = """
+CLIENT_BY_DOMAIN: Final = "CREATE INDEX client_by_domain ON client (domain, verdict, network)"
+
+_FIRST: Final = f"""
 -- Where each source goes on. The position is the source's own, in JSON.
 CREATE TABLE source (
     name TEXT PRIMARY KEY,
@@ -77,7 +79,7 @@ CREATE TABLE client (
     attempts INTEGER NOT NULL
 );
 
-CREATE INDEX client_by_domain ON client (domain, verdict, network);
+{CLIENT_BY_DOMAIN};
 
 -- Greylisted attempts. By hour first: what is written together lies together, and old hours go in one piece.
 CREATE TABLE attempt (

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +25,7 @@ from postgrey_exporter.store import Store
 from postgrey_exporter.window import HOUR, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from postgrey_exporter.snapshot import Snapshot
@@ -69,6 +70,11 @@ def store(path: Path) -> Iterator[Store]:
 def snapshot(path: Path, max_domains: int = 100) -> Snapshot:
     with closing(StateReader(path, max_domains=max_domains)) as reader:
         return reader.snapshot()
+
+
+def schema(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as db:
+        return sorted(statement for (statement,) in db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL"))
 
 
 def dump(path: Path) -> list[str]:
@@ -247,6 +253,37 @@ def test_the_same_lists_judge_once_also_after_a_restart(path: Path) -> None:
         assert judged == [POOL]
         store.judge(noting, "second")
     assert judged == [POOL, POOL]
+
+
+MANY: Final = 12_000
+
+
+@pytest.mark.parametrize(
+    ("entry", "covers"),
+    [
+        pytest.param("/./", lambda _: True, id="all"),
+        pytest.param("/^[0-9]*[13579]\\./", lambda number: number % 2 == 1, id="each other one"),
+        pytest.param("/^[0-9]*7\\./", lambda number: number % 10 == 7, id="a tenth"),
+        pytest.param("/^7\\./", lambda number: number == 7, id="one"),
+    ],
+)
+def test_many_clients_are_judged_anew_and_back(
+    store: Store, path: Path, entry: str, covers: Callable[[int], bool]
+) -> None:
+    clients = [Client(f"{number}.example.{'com' if number % 3 else 'net'}", "192.0.2.1") for number in range(MANY)]
+    store.merge(LOG, greylisted(*clients), {}, NO_LISTS, NOW)
+    before, structure = snapshot(path).unreviewed, schema(path)
+    store.judge(Lists([read_whitelist(f"{entry}\n".encode(), "whitelist")]), "covering")
+    left = Counter(clients[number].name.split(".", 1)[1] for number in range(MANY) if not covers(number))
+    assert snapshot(path).unreviewed == left
+    with closing(sqlite3.connect(path)) as db:
+        verdicts = {
+            int(name.split(".")[0]): verdict for name, verdict in db.execute("SELECT name, verdict FROM client")
+        }
+    assert {number for number, verdict in verdicts.items() if verdict} == set(filter(covers, range(MANY)))
+    store.judge(NO_LISTS, "none")
+    assert snapshot(path).unreviewed == before
+    assert schema(path) == structure
 
 
 # --- labels
