@@ -42,9 +42,9 @@ _QUICK_SECONDS: Final = 0.01
 """How long evidence is worked out while scrapes wait for it …"""
 _EVIDENCE_SECONDS: Final = 0.5
 """… and after they were answered, before the log is looked at again."""
-_BUSY_EVIDENCE_SECONDS: Final = 0.02
+_BUSY_EVIDENCE_SECONDS: Final = 0.005
 """The same while the log grows quickly. Then nearly every domain changes every second, and each is worked out every
-ten seconds or so."""
+twenty seconds or so."""
 
 
 class StoppedError(Exception):
@@ -99,7 +99,10 @@ class Service:
                 self._caught_up.set()
             most = _BUSY_EVIDENCE_SECONDS if self._is_busy else _EVIDENCE_SECONDS
             if self._work_out_evidence(most, until_asked=True):
-                self._publish()
+                if self._is_busy:
+                    self._has_news = True  # for the next turn, which is about to begin
+                else:
+                    self._publish()
             self._turns.rest(rest)
 
     def stop(self) -> None:
