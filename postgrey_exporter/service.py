@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 POLL_SECONDS: Final = 2.0
 """How often the sources are looked at when no scrape asks for it …"""
 IDLE_POLL_SECONDS: Final = 60.0
-"""… and when nothing comes; from the one to the other the pauses double."""
+"""… and when nothing comes and all is well; from the one to the other the pauses double."""
 MOST_WARNINGS_LOGGED: Final = 20
 """How many warnings about one list file go to the log."""
 _QUICK_SECONDS: Final = 0.01
@@ -89,9 +89,8 @@ class Service:
             before, asked = asked, self._turns.begin()
             was_ready = self.ready
             is_read = self._advance(asked=asked > before)
-            has_news = self._has_news or bool(self._state_errors)
-            rest = POLL_SECONDS if has_news else min(2 * rest, IDLE_POLL_SECONDS)
-            if has_news or asked > before:
+            rest = min(2 * rest, IDLE_POLL_SECONDS) if self._is_calm() else POLL_SECONDS
+            if asked > before or self._has_news or self._state_errors:
                 self._publish()
             self._turns.end(asked, following=was_ready)
             if is_read and not was_ready:
@@ -163,6 +162,14 @@ class Service:
         # Before the first answers everything is worked out, whatever it takes.
         self._has_news |= self._work_out_evidence(_QUICK_SECONDS if self.ready else float("inf"), until_asked=False)
         return not self._stopping
+
+    def _is_calm(self) -> bool:
+        """Tell whether nothing has come, and nothing is waited for to be well again."""
+        return not (
+            self._has_news
+            or self._state_errors
+            or any(status.error is not None for status in self._ingest.statuses.values())
+        )
 
     def _publish(self) -> None:
         """Have the next answers show what the state holds now."""

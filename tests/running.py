@@ -46,6 +46,7 @@ class Scripted:
         self.closed = False
         self._rest_until = rest_until
         self.due_at = 0.0
+        self.error: str | None = None
 
     def check(self) -> None:
         pass
@@ -66,8 +67,8 @@ class Scripted:
 
     def status(self) -> SourceStatus:
         return SourceStatus(
-            up=True,
-            error=None,
+            up=self.error is None,
+            error=self.error,
             unread_bytes=len(self.blocks) - self.handed_out,
             rotations=0,
             lost_bytes=0,

@@ -112,6 +112,26 @@ def test_pauses_grow_while_nothing_comes(files: Files, monkeypatch: pytest.Monke
     assert pauses == [2.0, 4.0, 6.0, 6.0, 1.0, 2.0]
 
 
+def test_pauses_stay_short_while_a_source_is_not_well(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "POLL_SECONDS", 1.0)
+    monkeypatch.setattr(service_module, "IDLE_POLL_SECONDS", 6.0)
+    pauses: list[float] = []
+    source = Scripted("log")
+    source.error = "no such file"
+
+    def rest(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            source.error = None
+        if len(pauses) == 4:
+            service.stop()
+
+    with serving(files, source) as service:
+        monkeypatch.setattr(service._turns, "rest", rest)  # noqa: SLF001
+        service.run()
+    assert pauses == [1.0, 1.0, 2.0, 4.0]
+
+
 def test_it_is_ready_when_all_sources_have_been_read_once(files: Files) -> None:
     with serving(files, Scripted("one", [decision(NOW)]), Scripted("two", [decision(NOW)])) as service:
         assert not service.ready

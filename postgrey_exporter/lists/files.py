@@ -134,8 +134,8 @@ class _ListFile:
         self.content = ListContent(str(path))
 
     def is_due(self) -> bool:
-        """Tell whether the file may not be any more what was read last."""
-        if self._reading is None:
+        """Tell whether the file may not be any more what was read last, or could not be read then."""
+        if self._reading is None or self._error is not None:
             return True
         try:
             found = _Identity.of(self._path.stat())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOOK_AGAIN_SECONDS: Final = 60.0
 """How often the files are looked at although the folder is unchanged: permissions may change, old files grow."""
 REST_SECONDS: Final = 600.0
-"""The same while nothing at all changes, and no file is known that can't be read."""
+"""The same where nothing at all has changed since such a look, and that left no file unread."""
 
 _CLOCK_TICK_SECONDS: Final = 1.0
 _MOST_LOOKS: Final = 50
@@ -45,6 +45,7 @@ class FileSource:
         self._folder = Folder(path)
         self._looked_at: tuple[object, ...] | None = None
         self._at_rest: tuple[object, ...] | None = None
+        self._seen_by_look: tuple[object, ...] | None = None
         self._folders: tuple[Path, ...] = ()
         self._last_look = 0.0
         self._newest: Part | None = None
@@ -77,7 +78,7 @@ class FileSource:
 
     def is_due(self, now: float) -> bool:
         """Tell whether the files have changed, or are being waited for."""
-        longest = LOOK_AGAIN_SECONDS if self._folder.unreadable else REST_SECONDS
+        longest = REST_SECONDS if self._at_rest == self._seen_by_look else LOOK_AGAIN_SECONDS
         return self._at_rest is None or not 0 <= now - self._last_look < longest or self._at_rest != self._stamps(now)
 
     def batches(self, now: float) -> Iterator[Batch]:
@@ -87,7 +88,7 @@ class FileSource:
         before = self._stamps(now)
         for _ in range(_MOST_LOOKS):
             if self._must_look(now):
-                self._look(now, self._since)
+                self._seen_by_look = before if self._look(now, self._since) else None
             moved = False
             for part in self._reading_order():
                 try:
@@ -174,10 +175,11 @@ class FileSource:
     def _is_waited_for(self, part: Part) -> bool:
         return part.state not in {State.LIVE, State.ENDED} if part.tail is not None else self._is_wanted(part)
 
-    def _look(self, now: float, since: float) -> None:
+    def _look(self, now: float, since: float) -> bool:
         """Learn which file holds which part. What moves under a look makes it void: then another one is taken.
 
-        The log is opened at once: from then on it can't be lost, however long the reading of others takes.
+        The log is opened at once: from then on it can't be lost, however long the reading of others takes. Returns
+        whether every file was there to be read.
         """
         self._last_look = now
         self._folders = tuple({self._path.parent, Path(os.path.realpath(self._path)).parent})
@@ -190,7 +192,7 @@ class FileSource:
                 matching.log_part.close()
         else:
             self._looked_at = None
-            return
+            return False
         self._folder.note(look, now)
         self._register.accept(matching, look, self._folder, now, since)
         if matching.on_its_way:
@@ -198,6 +200,7 @@ class FileSource:
         rotated = [part for part in self._register.parts if part.state in {State.ROTATED, State.ENDED}]
         plain = [part for part in rotated if part.tail is not None or (part.place is not None and part.place.plain)]
         self._newest = max(plain, key=_written, default=None)
+        return look.unknown_until == float("-inf")
 
     def _holds(self, log_part: Part | None) -> bool:
         """Open the log; return whether it has what was taken to be in it."""

@@ -143,6 +143,22 @@ def test_a_look_is_due_before_the_first_one_and_while_a_file_cannot_be_read(watc
     assert watched.files.is_due()
 
 
+def test_a_file_that_is_back_as_it_was_is_up_again(tmp_path: Path) -> None:
+    """Its folder was away: nothing tells that from a file to which nothing happened."""
+    folder = tmp_path / "postgrey"
+    folder.mkdir()
+    watched = Watched(folder)
+    watched.refresh()
+    folder.rename(tmp_path / "away")
+    watched.refresh()
+    assert not watched.status.up
+    (tmp_path / "away").rename(folder)
+    assert watched.files.is_due()
+    watched.refresh()
+    assert watched.status.up
+    assert not watched.files.is_due()
+
+
 def test_an_edit_of_a_large_list_is_seen(watched: Watched) -> None:
     names = "\n".join(f"host{number}.example.org" for number in range(60_000))
     watched.whitelist.write_text(f"{names}\nexample.com\n")

@@ -173,6 +173,28 @@ def test_the_files_are_looked_at_every_ten_minutes(at_rest: Reader) -> None:
     assert at_rest.source.is_due(at_rest.now - REST_SECONDS)
 
 
+def test_what_may_have_changed_unseen_is_looked_at_after_a_minute(log: Log, at_rest: Reader) -> None:
+    """Since the last look the log changed and did not grow: its permissions, perhaps, or its owner."""
+    log.path.chmod(0o640)
+    at_rest.read(seconds_later=SOON)
+    assert not at_rest.source.is_due(at_rest.now)
+    assert at_rest.source.is_due(at_rest.now + SECONDS_UNTIL_SETTLED)
+    at_rest.read(seconds_later=SECONDS_UNTIL_SETTLED)
+    assert not at_rest.source.is_due(at_rest.now + SECONDS_UNTIL_SETTLED)
+
+
+@pytest.mark.parametrize("content", [b"\x1f\x8b, and then no archive", b""], ids=["damaged", "empty"])
+def test_a_rotated_file_that_may_be_on_its_way_is_looked_at_after_a_minute(
+    log: Log, reader: Reader, content: bytes
+) -> None:
+    log.write(3)
+    log.append(content, to=log.named(".1.gz"))
+    log.set_time(log.named(".1.gz"), reader.now + 2 * SECONDS_UNTIL_SETTLED)
+    come_to_rest(reader)
+    assert not reader.status.unreadable
+    assert reader.source.is_due(reader.now + SECONDS_UNTIL_SETTLED)
+
+
 def test_a_rotated_file_that_can_not_be_read_is_tried_every_minute(log: Log, reader: Reader) -> None:
     log.write(3)
     log.append(b"\x1f\x8b, and then no archive", to=log.named(".1.gz"))
