@@ -13,6 +13,7 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
+from postgrey_exporter.counting.table import give_back_free
 from postgrey_exporter.database import StateError
 from postgrey_exporter.evidence_cache import EvidenceCache
 from postgrey_exporter.metrics import View
@@ -89,12 +90,13 @@ class Service:
             before, asked = asked, self._turns.begin()
             was_ready = self.ready
             is_read = self._advance(asked=asked > before)
-            rest = min(2 * rest, IDLE_POLL_SECONDS) if self._is_calm() else POLL_SECONDS
+            is_calm = self._is_calm()
             if asked > before or self._has_news or self._state_errors:
                 self._publish()
             self._turns.end(asked, following=was_ready)
             if is_read and not was_ready:
                 self._say_what_was_found()
+                give_back_free()
                 self._caught_up.set()
             most = _BUSY_EVIDENCE_SECONDS if self._is_busy else _EVIDENCE_SECONDS
             if self._work_out_evidence(most, until_asked=True):
@@ -102,6 +104,7 @@ class Service:
                     self._has_news = True  # for the next turn, which is about to begin
                 else:
                     self._publish()
+            rest = _longer(rest) if is_calm else POLL_SECONDS
             self._turns.rest(rest)
 
     def stop(self) -> None:
@@ -257,6 +260,16 @@ class Service:
         else:
             self._note_state("read", None)
         return self._last_snapshot
+
+
+def _longer(rest: float) -> float:
+    """Return for how long to rest after one in which nothing came, in seconds.
+
+    What memory the work before left over goes back before the first of the longest.
+    """
+    if rest < IDLE_POLL_SECONDS <= 2 * rest:
+        give_back_free()
+    return min(2 * rest, IDLE_POLL_SECONDS)
 
 
 def _say_what_list_says(status: ListFileStatus) -> None:

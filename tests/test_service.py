@@ -97,6 +97,8 @@ def test_pauses_grow_while_nothing_comes(files: Files, monkeypatch: pytest.Monke
     monkeypatch.setattr(service_module, "POLL_SECONDS", 1.0)
     monkeypatch.setattr(service_module, "IDLE_POLL_SECONDS", 6.0)
     pauses: list[float] = []
+    given_back_before: list[int] = []
+    monkeypatch.setattr(service_module, "give_back_free", lambda: given_back_before.append(len(pauses)))
     source = Scripted("log")
 
     def rest(seconds: float) -> None:
@@ -110,6 +112,7 @@ def test_pauses_grow_while_nothing_comes(files: Files, monkeypatch: pytest.Monke
         monkeypatch.setattr(service._turns, "rest", rest)  # noqa: SLF001
         service.run()
     assert pauses == [2.0, 4.0, 6.0, 6.0, 1.0, 2.0]
+    assert given_back_before == [0, 2], "after the first reading, and before the first of the longest pauses"
 
 
 def test_pauses_stay_short_while_a_source_is_not_well(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
