@@ -104,7 +104,9 @@ class Service:
                     self._has_news = True  # for the next turn, which is about to begin
                 else:
                     self._publish()
-            rest = _longer(rest) if is_calm else POLL_SECONDS
+            last, rest = rest, min(2 * rest, IDLE_POLL_SECONDS) if is_calm else POLL_SECONDS
+            if last < rest == IDLE_POLL_SECONDS:
+                give_back_free()
             self._turns.rest(rest)
 
     def stop(self) -> None:
@@ -260,16 +262,6 @@ class Service:
         else:
             self._note_state("read", None)
         return self._last_snapshot
-
-
-def _longer(rest: float) -> float:
-    """Return for how long to rest after one in which nothing came, in seconds.
-
-    What memory the work before left over goes back before the first of the longest.
-    """
-    if rest < IDLE_POLL_SECONDS <= 2 * rest:
-        give_back_free()
-    return min(2 * rest, IDLE_POLL_SECONDS)
 
 
 def _say_what_list_says(status: ListFileStatus) -> None:

@@ -147,6 +147,8 @@ class _ListFile:
 
     def refresh(self, now: float) -> bool:
         """Read the file if it may have changed; tell whether its content has."""
+        if not self.is_due():
+            return False
         looked, self._looked = self._looked, True
         try:
             reading = self._read(now)
@@ -196,9 +198,7 @@ class _ListFile:
     def _read(self, now: float) -> _Reading:
         """Return the file as it is; raises `_UnusableError`."""
         try:
-            identity = _checked(self._path.stat())
-            if self._reading and self._reading.identity == identity and self._reading.shows_changes:
-                return self._reading
+            _checked(self._path.stat())
             return self._read_open(now)
         except FileNotFoundError:
             was_there = self._reading is not None and self._reading.identity is not None
