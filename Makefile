@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := .run
 LISTEN ?= 127.0.0.1:10123
 
-.PHONY: run test lint bench torture simulate install clean
+.PHONY: run test lint bench torture attack simulate install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make lint             ruff and mypy only"
 	@echo "make bench            measure speed and memory against grep and mtail"
 	@echo "make torture          kill the exporter thousands of times under every scheme of rotation, and count"
+	@echo "make attack           what strangers can send and write, at full length: half an hour, and figures"
 	@echo "make simulate         judge the advice on twenty simulated weeks, and show what following it changes"
 	@echo "make install          build .venv with the command in it"
 
@@ -79,6 +80,9 @@ torture: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
 	PYTHONPATH=tests $(BIN)/python -m torture.crash_points
 	PYTHONPATH=tests $(BIN)/python -m torture.system_calls
+
+attack: $(VENV)/.installed-test
+	$(BIN)/pytest tests/attacks --long $(ARGS)
 
 simulate: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -m simulation.run --weeks 20 --wrong $(ARGS)

@@ -1,15 +1,17 @@
-"""What all tests share: golden files, and a limit to what hypothesis may do on a busy machine."""
+"""What all tests share: golden files, how long a run is, and how long hypothesis may take on a busy machine."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 
@@ -22,6 +24,7 @@ settings.load_profile("shared")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files; read the diff then")
+    parser.addoption("--long", action="store_true", help="attack at full length, and print figures: `make attack`")
 
 
 @pytest.fixture
@@ -37,3 +40,31 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(), f"{path.name} differs; if that is meant: pytest --update-golden"
 
     return compare
+
+
+@pytest.fixture
+def at_length(request: pytest.FixtureRequest) -> Callable[[T, T], T]:
+    """Choose between the size of an attack in every run and its size in `make attack`."""
+    is_long = request.config.getoption("--long")
+
+    def choose(usual: T, long: T) -> T:
+        return long if is_long else usual
+
+    return choose
+
+
+_FIGURES: Final = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Note a figure that a test has measured; `make attack` prints all of them at its end."""
+    return request.config.stash.setdefault(_FIGURES, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    figures = config.stash.get(_FIGURES, [])
+    if figures and config.getoption("--long"):
+        terminalreporter.section("figures")
+        for text in figures:
+            terminalreporter.write_line(text)
