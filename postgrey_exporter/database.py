@@ -47,7 +47,7 @@ def lock(path: Path) -> IO[bytes]:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.fdopen(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -67,9 +67,9 @@ def open_writable(path: Path) -> sqlite3.Connection:
     try:
         return _open_checked(path)
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) or not _is_ours(path):
+        if not is_damage(error) or not _is_ours(path):
             raise translate(path, error) from error
-        _log.error("%s: the state is damaged (%s); it is kept as %s", path, error, _set_aside(path))
+        _log.error("%s: the state is damaged (%s); it is kept as %s", path, error, set_aside(path))
     with translated(path):
         return _open_checked(path)
 
@@ -152,7 +152,8 @@ def translate(path: Path, error: sqlite3.Error) -> StateError:
     return StateError(f"{path}: the state {known} ({error})")
 
 
-def _unwritable(path: Path, error: OSError) -> StateError:
+def unwritable(path: Path, error: OSError) -> StateError:
+    """Say in one line that a state can't be written, and why."""
     return StateError(f"{path}: the state can't be written: {error.strerror}; name a writable file with --state")
 
 
@@ -161,7 +162,7 @@ def _open_checked(path: Path) -> sqlite3.Connection:
         # SQLite would fall back to reading alone, and fail at the first commit.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         checked_version(db, str(path))
@@ -179,6 +180,15 @@ def _open_checked(path: Path) -> sqlite3.Connection:
     return db
 
 
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's names, on disk. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _is_ours(path: Path) -> bool:
     """Tell whether a broken file may be moved out of the way: it has our mark, or the name that only we use."""
     with path.open("rb") as file:
@@ -187,7 +197,13 @@ def _is_ours(path: Path) -> bool:
     return marked or path.name == "state.sqlite3"
 
 
-def _set_aside(path: Path) -> Path:
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether an error of SQLite's means that the file's content is damaged."""
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename what there is of a state; return its new name. Raises `OSError`."""
     for number in count(1):
         aside = Path(f"{path}.damaged-{number}")
         if not aside.exists():

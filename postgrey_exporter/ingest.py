@@ -93,6 +93,7 @@ class Ingest:
         if self._unfinished:
             self._resume()
         self._unfinished = True
+        self.store.check()
         has_looked = self.lists.is_due()
         if has_looked:
             self.lists.refresh(now)

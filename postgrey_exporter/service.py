@@ -64,6 +64,7 @@ class Service:
         self._turns = Turns()
         self._using_reader = threading.Lock()
         self._stopping = False
+        self._reload_asked = False
         self._caught_up = threading.Event()
         self._state_errors: dict[str, str] = {}
         self._evidence = EvidenceCache()
@@ -89,6 +90,8 @@ class Service:
         while not self._stopping:
             before, asked = asked, self._turns.begin()
             was_ready = self.ready
+            if self._reload_asked:
+                self._reload()
             is_read = self._advance(asked=asked > before)
             is_calm = self._is_calm()
             if asked > before or self._has_news or self._state_errors:
@@ -112,6 +115,11 @@ class Service:
     def stop(self) -> None:
         """End `run` soon; may be called from a signal handler."""
         self._stopping = True
+        self._turns.wake()
+
+    def reload(self) -> None:
+        """Have lists and configuration read again at once; may be called from any thread."""
+        self._reload_asked = True
         self._turns.wake()
 
     def view(self) -> View:
@@ -150,6 +158,12 @@ class Service:
         self._has_news = True
         if not self.ready:
             self._publish()
+
+    def _reload(self) -> None:
+        self._reload_asked = False
+        self._ingest.lists.doubt()
+        self._lists_said.clear()
+        _log.info("the lists are read again")
 
     def _advance(self, *, asked: bool) -> bool:
         """Read on, and tell whether all sources have been read to their ends."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from os.path import samestat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from postgrey_exporter.counting.facts import DomainFacts
@@ -68,6 +69,7 @@ class StateReader:
         self._path = path
         self._max_domains = max_domains
         self._db = open_readable(path)
+        self._about = path.stat()
 
     def close(self) -> None:
         """Close the connection."""
@@ -78,7 +80,8 @@ class StateReader:
         return StateReader(self._path, max_domains=self._max_domains)
 
     def snapshot(self) -> Snapshot:
-        """Return the counts of one consistent state. Raises `StateError`."""
+        """Return the counts of one consistent state, by the file that has its name now. Raises `StateError`."""
+        self._follow_name()
         with translated(self._path):
             self._db.execute("BEGIN")
             try:
@@ -163,6 +166,16 @@ class StateReader:
                     (UNKNOWN, self._max_domains),
                 ).fetchall()
             )
+
+    def _follow_name(self) -> None:
+        """Open the state anew where another file has its name by now; one that is gone is read on."""
+        try:
+            about = self._path.stat()
+        except OSError:
+            return
+        if not samestat(about, self._about):
+            before, self._db, self._about = self._db, open_readable(self._path), about
+            before.close()
 
     def _evidence(self, domain: str, now: float) -> Evidence:
         facts = DomainFacts(domain)

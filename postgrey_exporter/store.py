@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.client_store import judge_all, merge_greylisted, prune_greylisted
 from postgrey_exporter.counting.hashing import KEY_SIZE
-from postgrey_exporter.database import lock, open_writable, translated
+from postgrey_exporter.database import translated
 from postgrey_exporter.domain_store import keep_to_limit
 from postgrey_exporter.message_store import all_seen, give_up_oldest, merge_messages, prune_messages
+from postgrey_exporter.statefile import StateFile, StateTakenAwayError
 from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
@@ -45,20 +46,27 @@ class Store:
         self.max_domains = max_domains
         self._known_meta: dict[str, Any] = {}
         """What `_meta` has read; nobody else writes the state."""
-        with ExitStack() as on_error:
-            self._lock = on_error.enter_context(lock(path))
-            self._db = open_writable(path)
-            on_error.pop_all()
-        with self._transaction() as db:
-            keep_to_limit(db, max_domains)
-            self._seen = all_seen(db)
+        self._secret: bytes | None = None
         self._message_room = 0
         """How many messages may be written before they are counted again."""
+        self._file = StateFile(path)
+        self._begin()
 
     def close(self) -> None:
         """Close the state; everything that was merged is on disk."""
-        self._db.close()
-        self._lock.close()
+        self._file.close()
+
+    def check(self) -> None:
+        """Make sure that what is committed next goes to the file of the state's name, see `StateFile.check`.
+
+        Raises `StateError`, also where the state was taken away and had to be put there again: what was to be
+        committed is then to be read again from the positions that the state has now.
+        """
+        try:
+            self._file.check()
+        except StateTakenAwayError:
+            self._begin()
+            raise
 
     def size_bytes(self) -> int:
         """Return the size on disk, the write-ahead log included."""
@@ -126,6 +134,7 @@ class Store:
             found = os.urandom(KEY_SIZE)
             with self._transaction():
                 self._set_meta("secret", found)
+        self._secret = found
         return found
 
     def note_look(self, now: float) -> None:
@@ -173,8 +182,23 @@ class Store:
             judge_all(db, lists)
             self._set_meta("lists", fingerprint)
 
+    def _begin(self) -> None:
+        """Take over what an opened state holds."""
+        self._known_meta.clear()
+        with self._transaction() as db:
+            keep_to_limit(db, self.max_domains)
+            self._seen = all_seen(db)
+            if self._secret is not None:
+                # Whoever parses goes on hashing with it, also where the state was begun anew.
+                self._set_meta("secret", self._secret)
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self._file.db
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self.check()
         with translated(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:

@@ -508,7 +508,7 @@ class FullDisk:
 def test_what_could_not_be_committed_is_done_again(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.merge(LOG, greylisted(POOL), {}, NO_LISTS, NOW)
     with monkeypatch.context() as full:
-        full.setattr(store, "_db", FullDisk(store._db))  # noqa: SLF001
+        full.setattr(store._file, "db", FullDisk(store._file.db))  # noqa: SLF001
         with pytest.raises(StateError, match="full"):
             store.judge(whitelisting(POOL), "second")
         with pytest.raises(StateError, match="full"):

@@ -19,7 +19,7 @@ from postgrey_exporter.web.app import Application
 from postgrey_exporter.web.server import ListenAddress, Servers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -39,13 +39,15 @@ def command(
     Every option is an environment variable too: --mail-log is POSTGREY_EXPORTER_MAIL_LOG.
     """
     settings = ReadingSettings(**reading_options)
+    # What is to be read again is read for the first time below.
+    signal.signal(signal.SIGHUP, lambda *_: None)
     with reading(settings) as (ingest, reader):
         for source in ingest.sources:
             source.check()
         sys.setswitchinterval(_SWITCH_SECONDS)
         service = Service(ingest, reader, settings.window, time.time)
         servers = Servers(listen_addresses, Application(service, telemetry_path, threshold))
-        _stop_on_signals(service.stop)
+        _on_signals({signal.SIGTERM: service.stop, signal.SIGINT: service.stop, signal.SIGHUP: service.reload})
         servers.start()
         for address in listen_addresses:
             _log.info("listening on http://%s/", address)
@@ -56,19 +58,22 @@ def command(
         _log.info("stopped; everything that was read is committed")
 
 
-def _stop_on_signals(stop: Callable[[], None]) -> None:
-    """Have a function called as soon as SIGTERM or SIGINT comes.
+def _on_signals(actions: Mapping[int, Callable[[], None]]) -> None:
+    """Have a function called as soon as its signal comes.
 
     A handler in Python would wait until the main thread, which may just have begun to sleep, wakes up by itself.
     """
     heard, told = os.pipe()
     os.set_blocking(told, False)
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in actions:
         signal.signal(number, lambda *_: None)
 
     def wait() -> None:
-        os.read(heard, 1)
-        stop()
+        while True:
+            # The same signal again, before it was heard, says nothing new.
+            for number in dict.fromkeys(os.read(heard, 4096)):
+                if number in actions:
+                    actions[number]()
 
     threading.Thread(target=wait, name="signals", daemon=True).start()

@@ -65,6 +65,11 @@ class ListFiles:
         """Tell, without reading a file, whether `refresh` may find anything else than the last time."""
         return any(file.is_due() for file in (*self._whitelist, *self._ignore))
 
+    def doubt(self) -> None:
+        """Have the next `refresh` read all files, whatever their stamps say."""
+        for file in (*self._whitelist, *self._ignore):
+            file.doubted = True
+
     def refresh(self, now: float) -> bool:
         """Look for changes and take them over; ``now`` is the time of the look, seconds since the epoch.
 
@@ -131,11 +136,13 @@ class _ListFile:
         self._error: str | None = "not read yet"
         self._digest: str | None = ""
         self._patterns: list[tuple[int, ClientPattern]] = []
+        self.doubted = False
+        """Whether to read it whatever its stamps say."""
         self.content = ListContent(str(path))
 
     def is_due(self) -> bool:
         """Tell whether the file may not be any more what was read last, or could not be read then."""
-        if self._reading is None or self._error is not None:
+        if self._reading is None or self._error is not None or self.doubted:
             return True
         try:
             found = _Identity.of(self._path.stat())
@@ -156,6 +163,7 @@ class _ListFile:
             self._error = f"{self._path} {error}"
             return False
         self._error = None
+        self.doubted = False
         before, self._reading = self._reading, reading
         changed = before is None or reading.data != before.data
         times = [self._last_change, reading.modified, now if changed and looked else None]
