@@ -86,9 +86,12 @@ def locked(path: Path, pause: Callable[[float], object], *, makes_folder: bool =
 
     ``pause`` waits for some seconds; ``makes_folder`` creates its folder where it is missing.
     """
-    with _worded(path), opened_folder(path, makes_it=makes_folder) as (folder, name):
-        with held(path, folder, f".{name}.postgrey-exporter.lock", pause):
-            yield LockedList(path, folder, name)
+    with (
+        _worded(path),
+        opened_folder(path, makes_it=makes_folder) as (folder, name),
+        held(path, folder, f".{name}.postgrey-exporter.lock", pause),
+    ):
+        yield LockedList(path, folder, name)
 
 
 class LockedList:

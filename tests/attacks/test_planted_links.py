@@ -59,7 +59,8 @@ while True:
 """
 # Locks a file, or a folder, for ever.
 HOLDER: Final = """\
-fcntl.flock(os.open(sys.argv[1], os.O_RDONLY | (0 if os.path.exists(sys.argv[1]) else os.O_CREAT), 0o600), fcntl.LOCK_EX)
+created = 0 if os.path.exists(sys.argv[1]) else os.O_CREAT
+fcntl.flock(os.open(sys.argv[1], os.O_RDONLY | created, 0o600), fcntl.LOCK_EX)
 print("held", flush=True)
 time.sleep(1000)
 """

@@ -19,7 +19,7 @@ WHITELISTS = [Path("/etc/postgrey/whitelist_clients"), Path("/etc/postgrey/white
 
 
 def process(*command: str, unit: str | None = None) -> Process:
-    return Process(812, command, NOW - 7200, unit, 114, frozenset(), {})
+    return Process(812, command, NOW - 7200, unit, 0, frozenset(), {}, frozenset({0}), None)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,8 @@ def test_a_process_has_its_start_unit_account_and_environment(fake: FakeMachine)
         cgroup="1:name=systemd:/\n0::/system.slice/postgrey.service\n",
         groups=[4, 101],
         environment={"STATE_DIRECTORY": "/var/lib/x", "EMPTY": ""},
+        uids=[77, 77, 77, 77],
+        program="/usr/bin/perl (deleted)",
     )
     fake.write("/proc/88/cmdline", "vanished\0")
     (found,) = fake.machine.processes()
@@ -74,6 +76,8 @@ def test_a_process_has_its_start_unit_account_and_environment(fake: FakeMachine)
         77,
         frozenset({4, 7, 101}),
         {"STATE_DIRECTORY": "/var/lib/x", "EMPTY": ""},
+        frozenset({77}),
+        "/usr/bin/perl",
     )
 
 
@@ -148,5 +152,5 @@ def test_remedies_name_files_and_units(fake: FakeMachine) -> None:
     command = ["postgrey", "--quiet", "--whitelist-clients=/etc/x"]
     quiet, lists = postgrey.options(fake.machine, [process(*command, unit="postgrey.service")], WHITELISTS)
     assert quiet.remedy == "remove --quiet in /etc/default/postgrey, then: systemctl restart postgrey.service"
-    assert lists.remedy == "start the exporter with --whitelist-file /etc/x"
+    assert lists.remedy == "start the exporter with --whitelist-file=/etc/x"
     assert postgrey.options(fake.machine, [], WHITELISTS) == []
