@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.addresses import normalise
 from postgrey_exporter.decision import Client
@@ -11,6 +12,10 @@ from postgrey_exporter.errors import PostgreyExporterError
 
 if TYPE_CHECKING:
     from postgrey_exporter.lists import ListKind, Lists
+
+
+_SPELLED: Final = re.compile(r"[0-9.]+(?:/[0-9]{1,2})?|[0-9A-Fa-f:.]+(?:%[0-9A-Za-z_.-]+)?(?:/[0-9]{1,3})?")
+"""An address with the mask that postgrey 1.36 writes, and the zone of a link."""
 
 
 class NoClientError(PostgreyExporterError):
@@ -64,7 +69,7 @@ def _is_address(text: str) -> bool:
         normalise(text)
     except ValueError:
         return False
-    return True
+    return _SPELLED.fullmatch(text) is not None
 
 
 def explain(lists: Lists, client: Client) -> Explanation:

@@ -70,6 +70,10 @@ def editor(path: Path, pause: Callable[[float], object] = time.sleep) -> ListEdi
     return ListEditor("whitelist", path, whitelist=[path], ignore=[], pause=pause)
 
 
+def no_pause(seconds: float) -> None:
+    raise AssertionError(f"waited for {seconds} s")
+
+
 @pytest.fixture
 def ground() -> Iterator[Path]:
     """A folder that everybody may write to, in one that everybody may enter."""
@@ -204,7 +208,7 @@ def test_what_lies_under_the_name_of_lock_or_new_file_is_neither_followed_nor_wa
     os.lchown(ground / name, STRANGER, STRANGER)
     if (ground / name).is_dir():
         with pytest.raises(ListEditError, match=r"is in the way: remove it$"):
-            editor(path, pytest.fail).add([NEW])
+            editor(path, no_pause).add([NEW])
         shutil.rmtree(ground / name)
     else:
         assert editor(path).add([NEW]).added
@@ -228,7 +232,7 @@ def test_what_lies_under_the_lists_name_neither_hangs_nor_shows_its_content(
     ground: Path, treasure: Path, make: Callable[[Path], Any], words: str
 ) -> None:
     make(ground / "whitelist")
-    for act in (editor(ground / "whitelist", pytest.fail).plan, editor(ground / "whitelist", pytest.fail).add):
+    for act in (editor(ground / "whitelist", no_pause).plan, editor(ground / "whitelist", no_pause).add):
         with pytest.raises(ListEditError, match=words):
             act([NEW])
     assert untouched(treasure)
@@ -300,7 +304,7 @@ def test_names_planted_in_a_loop_while_root_edits_lead_nowhere(
 def test_a_list_made_beside_a_planted_folder_is_not_made_there(ground: Path, treasure: Path) -> None:
     path = ground / "etc" / "ignore"
     lay_by_stranger(ground / "etc", treasure)
-    change = ListEditor("ignore", path, whitelist=[], ignore=[path], pause=pytest.fail, makes_folder=True)
+    change = ListEditor("ignore", path, whitelist=[], ignore=[path], pause=no_pause, makes_folder=True)
     with pytest.raises(ListEditError, match="is a symbolic link in a folder that others can write"):
         change.add([NEW])
     assert untouched(treasure)

@@ -24,8 +24,10 @@ STYLE: Final = re.compile(rb"\x1b\[[0-9;]*m")
 OBEYED: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def on_terminal(arguments: Sequence[str | Path], keys: bytes = b"", **variables: str) -> bytes:
-    """Return all that a command writes to a terminal of its own."""
+def on_terminal(
+    arguments: Sequence[str | Path], answers: Sequence[tuple[bytes, bytes]] = (), **variables: str
+) -> bytes:
+    """Return all that a command writes to a terminal, where each of some texts is answered with keys."""
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
         [*EXPORTER, *map(str, arguments)],
@@ -36,13 +38,13 @@ def on_terminal(arguments: Sequence[str | Path], keys: bytes = b"", **variables:
         env=environment(**{"TERM": "xterm-256color", **variables}),
     )
     os.close(terminal)
-    shown = bytearray()
+    shown, seen, ahead = bytearray(), 0, list(answers)
     with suppress(OSError):
         while part := os.read(controller, 65536):
             shown += part
-            if keys and b" > " in shown:  # it asks
-                os.write(controller, keys[:1])
-                keys = keys[1:]
+            if ahead and ahead[0][0] in shown[seen:]:
+                seen = len(shown)
+                os.write(controller, ahead.pop(0)[1])
     os.close(controller)
     process.wait(timeout=60)
     return bytes(shown)
@@ -88,7 +90,7 @@ def test_no_command_writes_what_a_stranger_wrote_or_a_colour_that_is_not_wanted(
 ) -> None:
     (folder / f"list{EVIL}").write_bytes(b"# \x1b[2J\x9b\nexample.net\n")
     name, _, value = variable.partition("=")
-    shown = on_terminal(commands(folder)[number], b"q", **{name: value})
+    shown = on_terminal(commands(folder)[number], [(b" > ", b"q")], **{name: value})
     assert shown
     text = re.sub("\r+\n", "\n", shown.decode())  # RFC 4180 ends lines in CR LF, and the terminal adds one
     assert not OBEYED.search(text), ascii(text)
@@ -101,8 +103,8 @@ def test_colours_are_there_where_nobody_minds(folder: Path) -> None:
 
 
 def test_the_line_editor_writes_no_style_either(folder: Path) -> None:
-    arguments = ["review", *scene.options(folder), folder / "mail.log"]
-    shown = on_terminal(arguments, b"w\x03q", NO_COLOR="1")
+    arguments: list[str | Path] = ["review", *scene.options(folder), folder / "mail.log"]
+    shown = on_terminal(arguments, [(b" > ", b"w"), (b"Entry: ", b"\r"), (b" > ", b"q")], NO_COLOR="1")
     assert b"Entry: " in shown
     assert not STYLE.search(shown)
 
