@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from postgrey_exporter.lists import ListKind, Lists
 
 
-_SPELLED: Final = re.compile(r"[0-9.]+(?:/[0-9]{1,2})?|[0-9A-Fa-f:.]+(?:%[0-9A-Za-z_.-]+)?(?:/[0-9]{1,3})?")
+_SPELLED: Final = re.compile(
+    r"[0-9.]+(?:/[0-9]{1,2})?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?:%[0-9A-Za-z_.-]+)?(?:/[0-9]{1,3})?"
+)
 """An address with the mask that postgrey 1.36 writes, and the zone of a link."""
 
 
