@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from postgrey_exporter.addresses import normalise
 from postgrey_exporter.decision import Client
 from postgrey_exporter.domains import registrable_domain
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.lists.netaddr import read_address
 
 if TYPE_CHECKING:
     from postgrey_exporter.lists import ListKind, Lists
+
+
+_SPELLED: Final = re.compile(
+    r"[0-9.]+(?:/[0-9]{1,2})?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?:%[0-9A-Za-z_.-]+)?(?:/[0-9]{1,3})?"
+)
+"""An address with the mask that postgrey 1.36 writes, and the zone of a link."""
 
 
 class NoClientError(PostgreyExporterError):
@@ -34,28 +41,37 @@ class Explanation(NamedTuple):
     entry: str | None
 
     def sentence(self) -> str:
-        """Return it as one line for people; control characters, which a name can hold, are replaced."""
+        """Return it as one line for people."""
         address = f" [{self.client_address}]" if self.client_address else ""
         subject = f"{self.client_name}{address} (domain {self.domain})"
         if self.covered_by is None:
-            return _printable(f"{subject} is covered by no entry")
+            return f"{subject} is covered by no entry"
         verb = "whitelisted" if self.covered_by == "whitelist" else "ignored"
-        return _printable(f"{subject} is {verb} by line {self.line} of {self.file}: {self.entry}")
+        return f"{subject} is {verb} by line {self.line} of {self.file}: {self.entry}"
 
 
 def read_client(line: str) -> Client:
     """Return the client of a ``name address`` line; the address may be missing. Raises `NoClientError`."""
     words = line.split()
     if len(words) not in (1, 2):
-        raise NoClientError(f"{_printable(line.strip())!r} is no client: write its name, a blank, and its address")
+        raise NoClientError(f"{line.strip()!r} is no client: write its name, a blank, and its address")
     return client(*words)
 
 
 def client(name: str, address: str = "") -> Client:
     """Return a client by its name and address. Raises `NoClientError` when the address is none."""
-    if address and read_address(address) is None:
-        raise NoClientError(f"{_printable(address)!r} is no IP address: the name comes first, then it")
+    if address and not _is_address(address):
+        raise NoClientError(f"{address!r} is no IP address: the name comes first, then it")
     return Client(name, address)
+
+
+def _is_address(text: str) -> bool:
+    """Tell whether a log of postgrey's could name a client so: no words and no short forms of NetAddr::IP's."""
+    try:
+        normalise(text)
+    except ValueError:
+        return False
+    return _SPELLED.fullmatch(text) is not None
 
 
 def explain(lists: Lists, client: Client) -> Explanation:
@@ -65,7 +81,3 @@ def explain(lists: Lists, client: Client) -> Explanation:
     if cover is None:
         return Explanation(client.name, client.address, domain, None, None, None, None)
     return Explanation(client.name, client.address, domain, cover.list, cover.file, cover.line, cover.entry)
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)

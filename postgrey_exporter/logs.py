@@ -7,6 +7,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Literal
 
+from postgrey_exporter.printable import printable_json
+
 
 def set_up(level: str, form: Literal["logfmt", "json"]) -> None:
     """Log this package's messages to standard error from a level of `settings.LOG_LEVELS` on."""
@@ -32,11 +34,11 @@ class _Formatter(logging.Formatter):
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
         if self._form == "json":
-            return json.dumps(fields, ensure_ascii=False)
+            return printable_json(json.dumps(fields, ensure_ascii=False))
         return " ".join(f"{name}={_logfmt(value)}" for name, value in fields.items())
 
 
 def _logfmt(value: str) -> str:
     if value and all(character.isalnum() or character in "-_.:/+" for character in value):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return printable_json(json.dumps(value, ensure_ascii=False))

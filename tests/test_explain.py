@@ -130,6 +130,42 @@ def test_a_line_of_a_stream_that_is_no_client_is_told_and_stops_nothing(explain:
     ]
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("loopback", "any", "default", "unspecified", "host", "127.1", "127", "10.0.0", "0x7f.0.0.1", "192.0.2.1 "),
+        *(
+            "192.0.2.256",
+            "192.000.002.001",
+            "[2001:db8::1]",
+            "::g",
+            "1:2:3:4:5:6:7::8:9",
+            "::0:",
+            "\u0661.1.1.1",
+            "/24",
+            "%eth0",
+            "192.0.2.1/x",
+            "fe80::1%",
+            "192.0.2.1%eth0",
+        ),
+    ],
+)
+def test_what_no_log_of_postgreys_calls_an_address_is_none(explain: Any, address: str) -> None:
+    alone = explain("mx1.example.com", address)
+    assert (alone.returncode, alone.stdout, alone.stderr.count("\n")) == (2, "", 1)
+    assert "is no IP address" in alone.stderr
+    streamed = explain("-", stdin=f"mx1.example.com {address}\nmx2.example.com 192.0.2.1\n".encode())
+    assert [line.split()[0] for line in streamed.stdout.splitlines()][-1:] == ["mx2.example.com"]
+    assert streamed.returncode == (0 if address.endswith(" ") else 2)
+
+
+@pytest.mark.parametrize(
+    "address", ["192.0.2.1", "2001:db8::1", "2001:DB8:0:0::1", "::ffff:192.0.2.1", "fe80::1%eth0", "192.0.2.1/32"]
+)
+def test_every_spelling_of_a_log_is_an_address(explain: Any, address: str) -> None:
+    assert explain("mx1.example.com", address).returncode == 0
+
+
 def test_bytes_that_are_no_text_are_answered_too(explain: Any, tmp_path: Path) -> None:
     (tmp_path / "whitelist").write_bytes(b"/^caf\xe9\\./\n")
     done = explain("-", "--format=json", stdin=b"caf\xe9.example.org 203.0.113.1\ncaf\xc9.example.org 203.0.113.1\n")
@@ -141,7 +177,7 @@ def test_bytes_that_are_no_text_are_answered_too(explain: Any, tmp_path: Path) -
 
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal(explain: Any) -> None:
-    assert explain("-", stdin=b"\x1b[2Jmx.example.org 203.0.113.1\n").stdout.startswith("\ufffd[2Jmx.example.org [")
+    assert explain("-", stdin=b"\x1b[2Jmx.example.org 203.0.113.1\n").stdout.startswith("\\x1b[2Jmx.example.org [")
 
 
 @pytest.mark.parametrize(

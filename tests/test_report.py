@@ -142,7 +142,7 @@ def test_a_report_on_a_plain_log_loads_nothing_that_takes_long_and_is_not_needed
 def test_no_control_sequence_of_a_files_name_gets_into_a_pipe(report: Any, tmp_path: Path) -> None:
     (tmp_path / "mail.log").write_text(ONE)
     answer = report(tmp_path / "mail.log", tmp_path / "\x1b[31mmissing")
-    assert answer.stdout.endswith(f"PARTIAL: {tmp_path}/missing: no such file\n")
+    assert answer.stdout.endswith(f"PARTIAL: {tmp_path}/\\x1b[31mmissing: no such file\n")
 
 
 @pytest.mark.parametrize(

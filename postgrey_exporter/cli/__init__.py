@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import importlib
+import io
 import os
 import sys
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 import click
 
 from postgrey_exporter import __version__
+from postgrey_exporter.cli.output import complain, one_line
 from postgrey_exporter.errors import PostgreyExporterError
 
 _COMMANDS: Final = {
@@ -76,15 +78,17 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line; errors that the operator can mend are one line, and exit with 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error: no character ends the program
     try:
         status = root.main(prog_name="postgrey-exporter", standalone_mode=False)
     except click.exceptions.Exit as stop:
         status = stop.exit_code
     except click.ClickException as error:
-        click.echo(f"postgrey-exporter: {error.format_message()}", err=True)
+        complain(one_line(error.format_message()))
         status = 2
     except PostgreyExporterError as error:
-        click.echo(f"postgrey-exporter: {error}", err=True)
+        complain(str(error))
         status = 2
     except (KeyboardInterrupt, click.Abort):
         status = 130

@@ -11,6 +11,7 @@ import click
 
 from postgrey_exporter.cli import options
 from postgrey_exporter.cli.gathering import GatheringSettings, gather
+from postgrey_exporter.cli.output import say
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.nagios import PluginResult, Range, check, unknown
 from postgrey_exporter.settings import DEFAULT_THRESHOLD, parse_duration
@@ -134,5 +135,6 @@ def _limited(seconds: int) -> Iterator[None]:
 
 
 def _finish(result: PluginResult) -> NoReturn:
-    click.echo(result.text)
+    for line in result.text.splitlines():
+        say(line)
     raise click.exceptions.Exit(int(result.status))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
-from pathlib import Path
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 from prometheus_client import generate_latest
@@ -17,7 +16,11 @@ from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.evidence_cache import judged_at
 from postgrey_exporter.exposition import exposition
 from postgrey_exporter.metrics import families
+from postgrey_exporter.openfolder import UNSURPRISED, opened_folder
 from postgrey_exporter.service import make_view
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("collect")
@@ -47,15 +50,19 @@ def command(output: Path | None, **reading_options: Any) -> None:
 def _replace(path: Path, content: bytes) -> None:
     """Replace a file so that a reader sees the old content or the new, whole. Raises `PostgreyExporterError`."""
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        with opened_folder(path, follows_last=False) as (folder, name):
+            new = f".{name}.{os.getpid()}.{time.monotonic_ns()}"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | UNSURPRISED
             try:
-                file.write(content)
-                file.flush()
-                os.fchmod(file.fileno(), 0o644)
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
+                with os.fdopen(os.open(new, flags, 0o600, dir_fd=folder), "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fchmod(file.fileno(), 0o644)
+                    os.fsync(file.fileno())
+                os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
-                Path(file.name).unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(new, dir_fd=folder)
                 raise
     except OSError as error:
         raise PostgreyExporterError(f"{path}: can't be written: {error.strerror or error}") from error

@@ -16,8 +16,10 @@ import click
 
 from postgrey_exporter.cli import options
 from postgrey_exporter.cli.listfiles import open_lists
+from postgrey_exporter.cli.output import say, styled
 from postgrey_exporter.doctor import Check, Examination, Machine, Process, Verdict
-from postgrey_exporter.doctor.examination import is_exporter
+from postgrey_exporter.doctor.examination import arguments_of, is_exporter
+from postgrey_exporter.printable import printable_json
 from postgrey_exporter.settings import default_state
 
 if TYPE_CHECKING:
@@ -75,14 +77,16 @@ def command(form: str, prometheus_url: str, **chosen: Any) -> int:
         exporter=exporter,
     )
     checks = examination.checks(machine)
-    for line in [as_json(checks)] if form == "json" else _as_text(checks):
-        click.echo(line)
+    if form == "json":
+        sys.stdout.write(as_json(checks) + "\n")
+    else:
+        _show(checks)
     return int(any(check.verdict is Verdict.MEND for check in checks))
 
 
 def as_json(checks: Sequence[Check]) -> str:
     """Return the checklist for programs."""
-    return json.dumps(
+    text = json.dumps(
         {
             "ok": all(check.verdict is not Verdict.MEND for check in checks),
             "checks": [
@@ -93,32 +97,29 @@ def as_json(checks: Sequence[Check]) -> str:
         indent=2,
         ensure_ascii=False,
     )
+    return printable_json(text)
 
 
-def _as_text(checks: Sequence[Check]) -> list[str]:
-    """Return the checklist for people: a line each, the remedy below."""
+def _show(checks: Sequence[Check]) -> None:
+    """Print the checklist for people: a line each, the remedy below."""
     try:
         "✔✘→".encode(sys.stdout.encoding or "ascii")
         symbols, arrow = _SYMBOLS, "→"
     except UnicodeEncodeError:
         symbols, arrow = _PLAIN_SYMBOLS, "->"
     width = max(len(check.name) for check in checks)
-    lines = []
     for check in checks:
-        symbol = click.style(symbols[check.verdict], fg=_COLOURS[check.verdict], bold=True)
-        lines.append(f"{symbol} {check.name:<{width}}  {check.text}")
+        symbol = styled(symbols[check.verdict], fg=_COLOURS[check.verdict], bold=True)
+        say(symbol, f" {check.name:<{width}}  {check.text}")
         if check.remedy:
-            lines.append(
-                f"{'':<{width + len(symbols[check.verdict])}}   {arrow} {click.style(check.remedy, bold=True)}"
-            )
-    return lines
+            say(f"{'':<{width + len(symbols[check.verdict])}}   {arrow} ", styled(check.remedy, bold=True))
 
 
 def _options_of(exporter: Process) -> Mapping[str, Any]:
     """Return what a running exporter was started with, from its arguments and its environment."""
     from postgrey_exporter.cli.serve import command as serve  # noqa: PLC0415 - a web server is not always needed
 
-    arguments = list(exporter.command[exporter.command.index("serve") + 1 :])
+    arguments = list(arguments_of(exporter)[1:])
     for option in serve.params:
         if (
             isinstance(option, click.Option)

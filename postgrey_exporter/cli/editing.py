@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import click
-
+from postgrey_exporter.cli.output import say
 from postgrey_exporter.listedit import ListEditor, ListPermissionError, NewEntry
+from postgrey_exporter.printable import command
 from postgrey_exporter.settings import list_paths
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class EditingSettings:
         files = [("--whitelist-file", file) for file in self.whitelist_files]
         files += [("--ignore-file", file) for file in self.ignore_files]
         options = [text for option, file in files for text in (option, str(file.absolute()))]
-        return shlex.join(["sudo", "postgrey-exporter", kind, *options, *names])
+        return command("sudo", "postgrey-exporter", kind, *options, *names)
 
 
 def entry_of(text: str, reason: str) -> NewEntry:
@@ -66,17 +65,26 @@ def edit_lists(kind: ListKind, entries: Sequence[NewEntry], settings: EditingSet
     if dry_run:
         edit = editor.plan(entries)
         for text, cover in edit.known:
-            click.echo(_known(text, cover), err=True)
-        sys.stdout.buffer.write(edit.diff())
+            say(_known(text, cover), err=True)
+        _show(edit.diff())
         return
     try:
         edit = editor.add(entries)
     except ListPermissionError as error:
         raise with_remedy(error, settings.command(kind, [entry.text for entry in entries])) from None
     for line in said(edit):
-        click.echo(line)
+        say(line)
     if edit.added and kind == "whitelist":
-        click.echo(f"postgrey obeys once it has read it: {reload_command()}")
+        say(f"postgrey obeys once it has read it: {reload_command()}")
+
+
+def _show(diff: bytes) -> None:
+    """Print a diff as ``patch`` takes it; on a terminal, what is no text in the list is escaped."""
+    if not sys.stdout.isatty():
+        sys.stdout.buffer.write(diff)
+        return
+    for line in diff.decode(errors="surrogateescape").removesuffix("\n").split("\n") if diff else ():
+        say(line)
 
 
 def with_remedy(error: ListPermissionError, command: str) -> ListPermissionError:
@@ -103,8 +111,8 @@ def reload_command() -> str:
     It does so on SIGHUP. Debian 12's unit has no ``ExecReload``, so ``systemctl reload`` refuses there.
     """
     if _SYSTEMD.is_dir():
-        command = "systemctl kill --signal=HUP postgrey"
+        done_by = "systemctl kill --signal=HUP postgrey"
     else:
         pid_file = next((path for path in _PID_FILES if path.exists()), None)
-        command = f"kill -HUP $(cat {pid_file})" if pid_file else _RELOAD_ANYWHERE
-    return command if os.geteuid() == 0 else f"sudo {command}"
+        done_by = f"kill -HUP $(cat {pid_file})" if pid_file else _RELOAD_ANYWHERE
+    return done_by if os.geteuid() == 0 else f"sudo {done_by}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 import time
@@ -12,8 +11,10 @@ import click
 
 from postgrey_exporter.cli import options
 from postgrey_exporter.cli.listfiles import open_lists
+from postgrey_exporter.cli.output import complain
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.explain import NoClientError, client, explain, read_client
+from postgrey_exporter.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,9 +60,6 @@ def command(
     for file in files.statuses():
         if file.error is not None:
             raise PostgreyExporterError(file.error)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A name is bytes that a stranger chose; one that is no text must not end the stream.
-        sys.stdout.reconfigure(errors="backslashreplace")
     if client_name == _STREAM:
         status = _explain_stream(files.lists, form)
     else:
@@ -81,7 +79,7 @@ def _explain_stream(lists: Lists, form: str) -> int:
         try:
             explanation = explain(lists, read_client(line))
         except NoClientError as error:
-            click.echo(f"postgrey-exporter: standard input, line {number}: {error}", err=True)
+            complain(f"standard input, line {number}: {error}")
             status = 2
             continue
         _write(explanation, form)
@@ -91,13 +89,14 @@ def _explain_stream(lists: Lists, form: str) -> int:
 
 
 def _write(explanation: Explanation, form: str) -> None:
-    text = json.dumps(explanation._asdict()) if form == "json" else explanation.sentence()
+    # Hundreds of thousands of them are written faster so than said one by one.
+    text = json.dumps(explanation._asdict()) if form == "json" else printable(explanation.sentence())
     sys.stdout.write(text + "\n")
 
 
 def _warn(files: ListFiles) -> None:
     warnings = [warning for status in files.statuses() for warning in status.warnings]
     for warning in warnings[:_MOST_WARNINGS]:
-        click.echo(f"postgrey-exporter: {warning}", err=True)
+        complain(str(warning))
     if len(warnings) > _MOST_WARNINGS:
-        click.echo(f"postgrey-exporter: and {len(warnings) - _MOST_WARNINGS} more warnings", err=True)
+        complain(f"and {len(warnings) - _MOST_WARNINGS} more warnings")

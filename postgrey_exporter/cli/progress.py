@@ -22,6 +22,7 @@ class Progress:
         self._started = self._shown = time.monotonic()
         self._wanted = sys.stderr.isatty()
         self._visible = False
+        self._longest = 0
 
     def __call__(self, count: int) -> None:
         """Note that some more bytes were read."""
@@ -30,13 +31,16 @@ class Progress:
         if self._wanted and now - self._started > _QUIET_SECONDS and now - self._shown > _EVERY_SECONDS:
             self._shown = now
             self._visible = True
-            sys.stderr.write(f"\r{self._bar()}{self._done / _MEGABYTE:,.0f} MB, {self._rate(now)}\033[K")
+            text = f"{self._bar()}{self._done / _MEGABYTE:,.0f} MB, {self._rate(now)}"
+            # Blanks wipe what is left of the last one; not every terminal knows an escape for it.
+            sys.stderr.write(f"\r{text:<{self._longest}}")
+            self._longest = max(self._longest, len(text))
             sys.stderr.flush()
 
     def close(self) -> None:
         """Wipe the line."""
         if self._visible:
-            sys.stderr.write("\r\033[K")
+            sys.stderr.write(f"\r{'':{self._longest}}\r")
             sys.stderr.flush()
 
     def _bar(self) -> str:

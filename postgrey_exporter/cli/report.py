@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +9,7 @@ import click
 
 from postgrey_exporter.cli import options
 from postgrey_exporter.cli.gathering import GatheringSettings, gather
+from postgrey_exporter.cli.output import complain, has_colours
 from postgrey_exporter.report import Report
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def command(threshold: int, limit: int | None, form: str, **gathering_options: A
     sys.stdout.writelines(_rendered(report, form))
     sys.stdout.flush()
     for problem in gathered.problems:
-        click.echo(f"postgrey-exporter: {problem}; the counts are partial", err=True)
+        complain(f"{problem}; the counts are partial")
     return 1 if gathered.problems else 0
 
 
@@ -70,4 +70,4 @@ def _rendered(report: Report, form: str) -> Iterable[str]:
         return as_table(report, _WIDTH_OF_A_FILE, coloured=False)
     import shutil  # noqa: PLC0415 - it loads decompressors
 
-    return as_table(report, shutil.get_terminal_size((100, 24)).columns, coloured=not os.environ.get("NO_COLOR"))
+    return as_table(report, shutil.get_terminal_size((100, 24)).columns, coloured=has_colours(sys.stdout))

@@ -11,6 +11,7 @@ from postgrey_exporter import review
 from postgrey_exporter.cli import options
 from postgrey_exporter.cli.editing import EditingSettings
 from postgrey_exporter.cli.gathering import GatheringSettings, gather
+from postgrey_exporter.cli.output import complain, say
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.review import text
 
@@ -37,15 +38,15 @@ def command(threshold: int, **gathering_options: Any) -> int:
     everyone = review.uncovered(gathered.clients(), gathered.lists.lists)
     due = review.items(gathered.standings.unreviewed(threshold), everyone)
     for problem in gathered.problems:
-        click.echo(f"postgrey-exporter: {problem}; the counts are partial", err=True)
+        complain(f"{problem}; the counts are partial")
     if not due and gathered.problems:
         return 2
     if not due:
-        click.echo("Okay, the top domains are whitelisted or ignored.")
+        say("Okay, the top domains are whitelisted or ignored.")
         return 0
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         for line in text.listing(due, threshold):
-            click.echo(line)
+            say(line)
         return 1
     from postgrey_exporter.cli.review_session import Session  # noqa: PLC0415 - a list needs no terminal
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from postgrey_exporter.cli.editing import entry_of, reload_command, said, with_remedy
+from postgrey_exporter.cli.output import say, styled
 from postgrey_exporter.cli.terminal import Keyboard
 from postgrey_exporter.entry import whitelist_entry
 from postgrey_exporter.listedit import EntryError, ListEditError, ListPermissionError, checked_entry, may_edit
@@ -64,7 +62,7 @@ class Session:
                 while self._step():
                     pass
         except KeyboardInterrupt:
-            click.echo()
+            say()
             status = _INTERRUPTED
         self._sum_up()
         return status
@@ -81,38 +79,38 @@ class Session:
 
     def _key(self) -> str:
         keys = _LAST_KEYS if self._review.current is None else _KEYS
-        click.echo(f"{click.style(keys, dim=_styled())} > ", nl=False)
+        say(styled(keys, dim=True), " > ", nl=False)
         try:
             key = self._keyboard.key().lower()
         except EOFError:
             key = "q"
         if key in {"\r", "\n"} and self._review.current is None:
             key = "q"  # Enter is no decision, but behind the last domain there is but one way on
-        click.echo(key if key.isprintable() else "")
+        say(key if key.isprintable() else "")
         return key
 
     def _confirmed(self, question: str) -> bool:
-        click.echo(f"{question} (y/n) > ", nl=False)
+        say(f"{question} (y/n) > ", nl=False)
         try:
             key = self._keyboard.key().lower()
         except (EOFError, KeyboardInterrupt):
             key = ""
-        click.echo(key if key.isprintable() else "")
+        say(key if key.isprintable() else "")
         return key == "y"
 
     def _show(self) -> None:
         review, item = self._review, self._review.current
-        click.echo()
+        say()
         if item is None:
-            click.echo("That was the last domain.")
+            say("That was the last domain.")
             return
         number = f"{review.position + 1} of {len(review.items)}"
-        click.echo(f"{click.style(item.domain, bold=_styled())}  ({number})")
+        say(styled(item.domain, bold=True), f"  ({number})")
         for line in text.evidence(item, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns)):
-            click.echo(line)
-        click.echo()
+            say(line)
+        say()
         for line in text.decided(review):
-            click.echo(line)
+            say(line)
 
     # --- the keys; each tells whether another item is to be shown
 
@@ -125,19 +123,19 @@ class Session:
             try:
                 line = self._keyboard.line("Entry: ", line)
             except (KeyboardInterrupt, EOFError):
-                click.echo()
+                say()
                 line = ""
             if not line.strip():
-                click.echo("Nothing was written.")
+                say("Nothing was written.")
                 return False
             refusal = self._refusal(line, item)
             if refusal is None:
                 break
-            click.echo(f"Refused: {refusal}")
+            say(f"Refused: {refusal}")
         entry = line.strip()
         known = reach(entry, item, self._everyone)
         if known.others and not self._confirmed(f"It covers {text.named(known.others)} as well. Write it?"):
-            click.echo("Nothing was written.")
+            say("Nothing was written.")
             return False
         return self._write("whitelist", entry, item)
 
@@ -171,13 +169,13 @@ class Session:
     def _back(self) -> bool:
         if self._review.go_back():
             return True
-        click.echo("This is the first domain.")
+        say("This is the first domain.")
         return False
 
     def _undo(self) -> bool:
         last = self._review.last_change
         if last is None:
-            click.echo("There is nothing to undo.")
+            say("There is nothing to undo.")
             return False
         item, decision = last
         try:
@@ -185,19 +183,23 @@ class Session:
                 self._editors[decision.act].undo(decision.edit)
                 self._review.take_back()
         except ListEditError as error:
-            click.echo(str(error))
+            say(str(error))
             return False
-        click.echo(f"{item.domain}: {decision.entry} was taken out again")
+        if decision.edit.added:
+            say(f"{item.domain}: {decision.entry} was taken out again")
+        else:
+            say(f"{item.domain}: {decision.entry} had added nothing; the lists stay as they are")
         return True
 
     def _help(self) -> bool:
-        click.echo(_HELP)
+        for line in _HELP.splitlines():
+            say(line)
         return False
 
     def _to_decide(self) -> Item | None:
         """Return the current item; say why where there is nothing to decide."""
         if self._review.is_settled:
-            click.echo("This is decided; u takes back the last decision, s goes on.")
+            say("This is decided; u takes back the last decision, s goes on.")
             return None
         return self._review.current
 
@@ -210,19 +212,19 @@ class Session:
                 edit = editor.add([entry_of(entry, reason)])
                 self._review.change(Decision(kind, entry, edit))
         except ListPermissionError as error:
-            click.echo(str(with_remedy(error, self._settings.command(kind, [entry]))))
+            say(str(with_remedy(error, self._settings.command(kind, [entry]))))
             return False
         except (EntryError, ListEditError) as error:
-            click.echo(str(error))
+            say(str(error))
             return False
         for line in said(edit):
-            click.echo(line)
+            say(line)
         if kind == "whitelist" and edit.added:
-            click.echo(f"It {text.coverage(reach(entry, item, ()), item)}.")
+            say(f"It {text.coverage(reach(entry, item, ()), item)}.")
         if self._review.current is not item:
             return True
         for line in text.rest(self._review):
-            click.echo(line)
+            say(line)
         return False
 
     # --- before and after
@@ -230,24 +232,20 @@ class Session:
     def _say_what_is_closed(self) -> None:
         closed = [str(editor.path) for editor in self._editors.values() if not may_edit(editor.path)]
         if closed:
-            click.echo(
+            say(
                 f"This user may not change {' and '.join(closed)}: you can look, and each decision names the command "
                 "that root runs for it."
             )
 
     def _sum_up(self) -> None:
-        click.echo()
+        say()
         for line in text.summary(self._review):
-            click.echo(line)
+            say(line)
         if any(change.edit.added for _, change in self._review.changed("whitelist")):
-            click.echo(f"postgrey obeys once it has read it: {reload_command()}")
+            say(f"postgrey obeys once it has read it: {reload_command()}")
 
 
 _KINDS: Final[tuple[ListKind, ...]] = ("whitelist", "ignore")
-
-
-def _styled() -> bool:
-    return not os.environ.get("NO_COLOR")
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from postgrey_exporter.cli.output import has_colours
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -65,6 +67,8 @@ class Keyboard:
             import readline  # noqa: PLC0415 - some Pythons come without it
         except ImportError:
             return str(click.prompt(prompt, default=text, prompt_suffix=""))
+        if not has_colours(sys.stdout):
+            readline.parse_and_bind("set enable-active-region off")  # what is pasted is not shown in reverse
         readline.set_startup_hook(lambda: readline.insert_text(text))
         try:
             return input(prompt)

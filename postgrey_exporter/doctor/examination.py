@@ -40,7 +40,8 @@ class Examination:
 
     def checks(self, machine: Machine) -> list[Check]:
         """Look at everything."""
-        processes = [process for process in machine.processes() if postgrey.is_postgrey(process)]
+        named = [process for process in machine.processes() if postgrey.is_postgrey(process)]
+        processes = [process for process in named if postgrey.is_trusted(process)]
         reading = self._reading(machine)
         logs_here = reading.is_fresh(machine.now)
         self.lists.refresh(machine.now)
@@ -49,6 +50,7 @@ class Examination:
         made = [
             postgrey.installed(machine, logs_here=logs_here),
             postgrey.running(machine, processes, logs_here=logs_here),
+            *postgrey.disowned([process for process in named if process not in processes], "postgrey"),
             *postgrey.options(machine, processes, whitelists),
             *lines.checks(machine, reading, self.exporter),
             *lists.checks(machine, statuses, processes, lambda moment: self._reloaded(machine, reading, moment)),
@@ -100,6 +102,14 @@ class Examination:
 
 
 def is_exporter(process: Process) -> bool:
-    """Tell whether a process is this program as a service."""
-    words = [PurePath(word).name for word in process.command]
-    return "serve" in words and ("postgrey-exporter" in words or "postgrey_exporter" in words)
+    """Tell whether a process is this program as a service, by arguments, account or unit, and interpreter."""
+    return bool(arguments_of(process)) and process.is_of("postgrey-exporter") and process.runs("python")
+
+
+def arguments_of(process: Process) -> tuple[str, ...]:
+    """Return what follows the program's name in a command line, of a service; empty for all else."""
+    for index, word in enumerate(process.command):
+        if PurePath(word).name in {"postgrey-exporter", "postgrey_exporter"}:
+            rest = process.command[index + 1 :]
+            return rest if rest[:1] == ("serve",) else ()
+    return ()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.doctor.access import group_name, may_read
 from postgrey_exporter.doctor.check import Check, age, mend, unknown, well
+from postgrey_exporter.printable import command
 from postgrey_exporter.sources import journal_files
 from postgrey_exporter.sources.discover import SAME_LINES_SECONDS
 
@@ -86,7 +87,7 @@ def _place(machine: Machine, reading: Reading) -> Check:
 
 
 def _option(found: Finding) -> str:
-    option = "--journal" if found.path is None else f"--mail-log {found.path}"
+    option = "--journal" if found.path is None else command("--mail-log", found.path)
     return f"start the exporter with {option}"
 
 
@@ -133,7 +134,9 @@ def _remedy(found: Finding) -> str:
         group = group_name(found.path)
     except OSError:
         group = None
-    return f"usermod -aG {group} USER" if group and "permission" in str(found.error) else f"ls -ld {found.path}"
+    if group and "permission" in str(found.error):
+        return command("usermod", "-aG", group, "USER")
+    return command("ls", "-ld", found.path)
 
 
 def _permission(machine: Machine, found: Finding, exporter: Process | None) -> Check | None:
@@ -155,7 +158,8 @@ def _permission(machine: Machine, found: Finding, exporter: Process | None) -> C
         return unknown("permission", f"{path}: {error.strerror}")
     if allowed:
         return well("permission", f"{found.name}: the exporter (pid {exporter.pid}) may read it")
-    remedy = f"usermod -aG {group} {_account(exporter.uid)}" if group else f"chmod g+r {path}"
+    account = _account(exporter.uid)
+    remedy = command("usermod", "-aG", group, account) if group else command("chmod", "g+r", path)
     return mend("permission", f"{found.name}: the exporter (pid {exporter.pid}) may not read it", remedy)
 
 

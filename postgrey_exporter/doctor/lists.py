@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.doctor.check import Check, age, mend, well
+from postgrey_exporter.printable import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +35,7 @@ def checks(
 
 def _file(machine: Machine, status: ListFileStatus) -> Iterator[Check]:
     if status.error is not None:
-        yield mend(status.list, status.error, f"ls -l {status.path}")
+        yield mend(status.list, status.error, command("ls", "-l", status.path))
         return
     if status.last_change is None:
         yield well(status.list, f"{status.path}: not there, which is no fault")
@@ -46,7 +47,9 @@ def _file(machine: Machine, status: ListFileStatus) -> Iterator[Check]:
     shown = [f"line {warning.line}: {warning.message}" for warning in status.warnings[:_MOST_WARNINGS]]
     if len(status.warnings) > _MOST_WARNINGS:
         shown.append(f"and {len(status.warnings) - _MOST_WARNINGS} more")
-    yield mend(status.list, f"{text}; {'; '.join(shown)}", f"editor +{status.warnings[0].line} {status.path}")
+    yield mend(
+        status.list, f"{text}; {'; '.join(shown)}", command("editor", f"+{status.warnings[0].line}", status.path)
+    )
 
 
 def _in_force(
@@ -66,7 +69,7 @@ def _in_force(
     elif reloaded_since(changed):
         yield well("reload", "postgrey reloaded the whitelists after their last change")
     elif processes[0].unit:
-        remedy = f"systemctl kill --signal=HUP {processes[0].unit}"
+        remedy = command("systemctl", "kill", "--signal=HUP", processes[0].unit)
         yield mend("reload", _stale(machine, changed), remedy)
     else:
         yield mend("reload", _stale(machine, changed), f"kill -HUP {processes[0].pid}")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -13,7 +16,8 @@ if TYPE_CHECKING:
 
 _START_TIME_FIELD: Final = 19
 """Where ``starttime`` stands behind the name of the program in ``/proc/PID/stat`` (proc(5), field 22)."""
-_UNIT: Final = re.compile(r"([^/\s]+\.service)(?:/|$)", re.MULTILINE)
+_UNIT: Final = re.compile(r"^(?:0:|[0-9]+:name=systemd):(?:/[^/\n]+)*?/([^/\n]+\.service)(?:/|$)", re.MULTILINE)
+"""The system's unit is the first on the way to a process; what is below a user's manager the user names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +32,32 @@ class Process:
     unit: str | None
     """The systemd unit that it belongs to."""
     uid: int
+    """The account whose rights it has."""
     groups: frozenset[int]
     environment: dict[str, str]
     """Empty where it is closed to us."""
+    uids: frozenset[int]
+    """All its accounts: a program that took another one's rights has two, and its arguments from the first."""
+    program: str | None
+    """The program that it runs, which no argument changes; ``None`` where that is closed to us."""
+
+    def is_of(self, account: str) -> bool:
+        """Tell whether it is root's, this user's, an account's, or of the system's unit of the account's name.
+
+        Only root makes such units, also with ``DynamicUser``. Everybody else's may call themselves what they like.
+        """
+        trusted = {0, os.geteuid()}
+        with suppress(KeyError):
+            trusted.add(pwd.getpwnam(account).pw_uid)
+        unit = re.fullmatch(rf"{re.escape(account)}(?:@[^/]*)?\.service", self.unit or "")
+        return unit is not None or self.uids <= trusted
+
+    def runs(self, interpreter: str) -> bool:
+        """Tell whether it runs an interpreter, as far as that can be seen.
+
+        A program such as sudo runs as root with arguments that anybody may have given it.
+        """
+        return self.program is None or PurePath(self.program).name.startswith(interpreter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +88,10 @@ class Machine:
             except (OSError, ValueError, IndexError):
                 continue  # it has ended, or is closed to us
 
+    def shows_all(self) -> bool:
+        """Tell whether other accounts' processes are shown: not with ``hidepid`` (proc(5))."""
+        return os.access(self.path("/proc/1/stat"), os.R_OK)
+
     def _boot_time(self) -> float | None:
         try:
             found = re.search(r"^btime (\d+)$", self.path("/proc/stat").read_text(), re.MULTILINE)
@@ -69,32 +100,65 @@ class Machine:
         return float(found[1]) if found else None
 
 
-def _process(folder: Path, boot: float | None) -> Process:
-    status = dict(line.partition(":\t")[::2] for line in (folder / "status").read_text().splitlines())
-    fields = (folder / "stat").read_text().rpartition(")")[2].split()
-    ticks = int(fields[_START_TIME_FIELD])
-    started = None if boot is None else boot + ticks / os.sysconf("SC_CLK_TCK")
-    unit = _UNIT.findall(_text(folder / "cgroup"))
-    environment = dict(entry.partition("=")[::2] for entry in _text(folder / "environ").split("\0") if "=" in entry)
-    return Process(
-        pid=int(folder.name),
-        command=_arguments((folder / "cmdline").read_bytes()),
-        started=started,
-        unit=unit[-1] if unit else None,
-        uid=int(status["Uid"].split()[1]),
-        groups=frozenset(map(int, [status["Gid"].split()[1], *status.get("Groups", "").split()])),
-        environment=environment,
-    )
-
-
-def _text(path: Path) -> str:
+def _process(path: Path, boot: float | None) -> Process:
+    # The open folder is this process's for good, whoever gets its number next.
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return path.read_text(errors="surrogateescape")
+        before = _who(folder)
+        fields = _read(folder, "stat").rpartition(")")[2].split()
+        unit = _UNIT.search(_readable(folder, "cgroup"))
+        found = Process(
+            pid=int(path.name),
+            command=_arguments(_read(folder, "cmdline")),
+            started=None if boot is None else boot + int(fields[_START_TIME_FIELD]) / os.sysconf("SC_CLK_TCK"),
+            unit=unit[1] if unit else None,
+            uid=before.uids[1],
+            uids=frozenset(before.uids),
+            program=before.program,
+            groups=frozenset(before.groups),
+            environment=dict(
+                entry.partition("=")[::2] for entry in _readable(folder, "environ").split("\0") if "=" in entry
+            ),
+        )
+        if _who(folder) != before:
+            raise ValueError("another program has begun meanwhile")
+    finally:
+        os.close(folder)
+    return found
+
+
+class _Who(NamedTuple):
+    """Whose process it is, and what it runs."""
+
+    uids: list[int]
+    """Real, effective, saved, and for files."""
+    groups: list[int]
+    program: str | None
+
+
+def _who(folder: int) -> _Who:
+    status = dict(line.partition(":\t")[::2] for line in _read(folder, "status").splitlines())
+    try:
+        program: str | None = os.readlink("exe", dir_fd=folder).removesuffix(" (deleted)")
+    except OSError:
+        program = None
+    uids, groups = ([int(number) for number in status[name].split()] for name in ("Uid", "Gid"))
+    return _Who(uids, [groups[1], *map(int, status.get("Groups", "").split())], program)
+
+
+def _read(folder: int, name: str) -> str:
+    with open(name, errors="surrogateescape", newline="", opener=lambda n, f: os.open(n, f, dir_fd=folder)) as file:
+        return file.read()
+
+
+def _readable(folder: int, name: str) -> str:
+    try:
+        return _read(folder, name)
     except OSError:
         return ""
 
 
-def _arguments(command: bytes) -> tuple[str, ...]:
+def _arguments(command: str) -> tuple[str, ...]:
     """Split a command line; postgrey writes its own, as one text with blanks, when it starts (``$0`` in Perl)."""
-    arguments = command.decode(errors="surrogateescape").rstrip("\0").split("\0")
+    arguments = command.rstrip("\0").split("\0")
     return tuple(arguments[0].split()) if len(arguments) == 1 else tuple(arguments)

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.doctor.check import Check, age, mend, unknown, well
+from postgrey_exporter.printable import command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +28,22 @@ _LONGEST_PROGRAM: Final = 1 << 20
 
 
 def is_postgrey(process: Process) -> bool:
-    """Tell whether a process is postgrey, started by its name or by Perl's."""
+    """Tell whether a process calls itself postgrey, started by its name or by Perl's."""
     names = [PurePath(word).name for word in process.command if not word.startswith("-")][:2]
     return bool(names) and (names[0] == "postgrey" or (names[0].startswith("perl") and names[1:] == ["postgrey"]))
+
+
+def is_trusted(process: Process) -> bool:
+    """Tell whether a process that calls itself postgrey is: every package's account is the one of that name."""
+    return process.is_of("postgrey") and process.runs("perl")
+
+
+def disowned(strangers: Sequence[Process], name: str) -> list[Check]:
+    """Return a check for each process that calls itself by a name and is not believed."""
+    return [
+        unknown("process", f"pid {process.pid} of account {process.uid} calls itself {name} and is not counted")
+        for process in strangers
+    ]
 
 
 def installed(machine: Machine, *, logs_here: bool) -> Check:
@@ -63,6 +77,10 @@ def running(machine: Machine, found: Sequence[Process], *, logs_here: bool) -> C
     if not found:
         if logs_here:
             return unknown("process", "no postgrey runs here that can be seen, its log is fresh")
+        if not machine.shows_all():
+            return unknown(
+                "process", "other accounts' processes are hidden from this one", "sudo postgrey-exporter doctor"
+            )
         unit = any(machine.path(name).is_file() for name in UNITS)
         return mend(
             "process", "postgrey does not run", "systemctl start postgrey" if unit else "service postgrey start"
@@ -80,7 +98,7 @@ def options(machine: Machine, found: Sequence[Process], whitelists: Sequence[Pat
     for process in found:
         given = _options(process.command)
         where = next((name for name in OPTION_FILES if machine.path(name).is_file()), "its unit")
-        restart = f"systemctl restart {process.unit or 'postgrey'}"
+        restart = command("systemctl", "restart", process.unit or "postgrey")
         if given.keys() & {"quiet", "q"}:
             checks.append(
                 mend(
@@ -93,7 +111,7 @@ def options(machine: Machine, found: Sequence[Process], whitelists: Sequence[Pat
             checks.append(well("--privacy", "postgrey hashes what it stores; its log is not changed by that"))
         read = given.get("whitelist-clients")
         if read is not None and {PurePath(name) for name in read} != {PurePath(path) for path in whitelists}:
-            named = " ".join(f"--whitelist-file {name}" for name in read)
+            named = command(*(f"--whitelist-file={name}" for name in read))
             checks.append(
                 mend(
                     "--whitelist-clients",
@@ -106,10 +124,10 @@ def options(machine: Machine, found: Sequence[Process], whitelists: Sequence[Pat
     return checks
 
 
-def _options(command: Sequence[str]) -> dict[str, list[str]]:
+def _options(arguments: Sequence[str]) -> dict[str, list[str]]:
     """Return the options with their values, as Getopt::Long takes them: ``--name=value`` and ``--name value``."""
     given: dict[str, list[str]] = {}
-    for word, following in zip(command, [*command[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
         if word.startswith("-") and word.strip("-"):
             name, equals, value = word.lstrip("-").partition("=")
             given.setdefault(name, []).append(value if equals else following)

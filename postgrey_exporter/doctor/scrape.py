@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from postgrey_exporter.doctor.check import Check, mend, unknown, well
+from postgrey_exporter.printable import command
 
 if TYPE_CHECKING:
     from postgrey_exporter.doctor.machine import Machine
@@ -59,7 +60,9 @@ def prometheus(machine: Machine, url: str, number: int) -> Check:
             return well("scrape", f"Prometheus scrapes {target['scrapeUrl']} as job {_job(target)!r}")
     error = ours[0].get("lastError") or "not scraped yet"
     return mend(
-        "scrape", f"Prometheus can't scrape {ours[0]['scrapeUrl']}: {error}", f"curl -i {ours[0]['scrapeUrl']}"
+        "scrape",
+        f"Prometheus can't scrape {ours[0]['scrapeUrl']}: {error}",
+        command("curl", "-i", "--", ours[0]["scrapeUrl"]),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from postgrey_exporter.doctor.check import Check, age, mend, unknown, well
 from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.printable import command
 from postgrey_exporter.schema import checked_version
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ def check(machine: Machine, path: Path) -> Check:
         error = _damage(path)
         used = _is_used(path)
     except OSError as problem:
-        return mend("state", f"{path}: {problem.strerror}", f"ls -l {path}")
+        return mend("state", f"{path}: {problem.strerror}", command("ls", "-l", path))
     if error is not None:
-        return mend("state", f"{path}: {error}", f"mv {path} {path}.aside")
+        return mend("state", f"{path}: {error}", command("mv", path, f"{path}.aside"))
     written = max(part.stat().st_mtime for part in (path, _beside(path, "-wal")) if part.exists())
     use = "in use by the exporter" if used else "nobody uses it now"
     return well("state", f"{path}: {size // 1024} KiB, written {age(written, machine.now)} ago, {use}")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from postgrey_exporter.listedit.editor import Edit, ListEditor, NewEntry
 from postgrey_exporter.listedit.entries import EntryError, checked_entry
-from postgrey_exporter.listedit.listfile import ListChangedError, ListEditError, ListPermissionError, may_edit
+from postgrey_exporter.listedit.errors import ListChangedError, ListEditError, ListPermissionError
+from postgrey_exporter.listedit.listfile import may_edit
 
 __all__ = [
     "Edit",

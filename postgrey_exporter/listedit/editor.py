@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from postgrey_exporter.listedit import listfile, text
 from postgrey_exporter.listedit.coverage import Coverage
 from postgrey_exporter.listedit.entries import checked_entry
-from postgrey_exporter.listedit.listfile import ListEditError
+from postgrey_exporter.listedit.errors import ListEditError
 from postgrey_exporter.lists import ListContent, read_ignore, read_whitelist
 
 if TYPE_CHECKING:
@@ -91,20 +91,25 @@ class ListEditor:
 
     def plan(self, entries: Sequence[NewEntry]) -> Edit:
         """Return what `add` would do. Raises `EntryError`, `ListEditError`."""
-        return self._edit(listfile.read(self.path), entries)
+        old = listfile.read(self.path)
+        edit = self._edit(old, entries)
+        if edit.added:
+            old.check_editable()
+        return edit
 
     def add(self, entries: Sequence[NewEntry]) -> Edit:
         """Add entries at the end of the file, all or none; it is created where it is missing.
 
         Raises `EntryError` for an entry that is refused, `ListEditError` when the file can't be changed.
         """
-        if self._makes_folder:
-            listfile.make_folder(self.path)
-        with listfile.locked(self.path, self._pause):
-            old = listfile.read(self.path)
+        edit = self.plan(entries)
+        if not edit.added:
+            return edit
+        with listfile.locked(self.path, self._pause, makes_folder=self._makes_folder) as file:
+            old = file.read()
             edit = self._edit(old, entries)
             if edit.added:
-                listfile.replace(old, edit.after)
+                file.replace(old, edit.after)
         return edit
 
     def undo(self, edit: Edit) -> None:
@@ -114,8 +119,8 @@ class ListEditor:
         """
         if not edit.added:
             return
-        with listfile.locked(self.path, self._pause):
-            old = listfile.read(self.path)
+        with listfile.locked(self.path, self._pause) as file:
+            old = file.read()
             if old.data == edit.after:
                 restored = edit.before
             else:
@@ -123,9 +128,9 @@ class ListEditor:
                 if restored is None:
                     raise ListEditError(f"{self.path}: what was added is not there any more as it was written")
             if restored is None:
-                listfile.remove(old)
+                file.remove(old)
             else:
-                listfile.replace(old, restored)
+                file.replace(old, restored)
 
     def _edit(self, old: listfile.ListFile, entries: Sequence[NewEntry]) -> Edit:
         checked = [(new, checked_entry(self.kind, new.text)) for new in entries]

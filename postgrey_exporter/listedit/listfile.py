@@ -2,34 +2,34 @@
 
 A reader sees the old content or the new one, whatever happens in between: the new file is written beside the old one,
 given its owner, mode and extended attributes, synced, and renamed over it. Editors of this program wait for each
-other by a lock on the folder, which works for a file that is not there yet and leaves nothing behind. Other programs
-know no lock, so the old file is looked at once more right before the rename.
+other by a lock file beside the list, which only they can open: a lock on the folder or on the list itself could be
+held for ever by whoever may read it. Other programs know no lock, so the old file is looked at once more right before
+the rename. All of it goes by the open folder, see `openfolder`.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.listedit.errors import ListChangedError, ListEditError, ListPermissionError
+from postgrey_exporter.listedit.lock import held, swept
 from postgrey_exporter.lists.files import LARGEST_LIST
+from postgrey_exporter.openfolder import UNSURPRISED, PlantedLinkError, opened_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 NEW_FILE_MODE: Final = 0o644
-NEW_FOLDER_MODE: Final = 0o755
 
 _WRITABLE: Final = 0o222
-_LOCK_ATTEMPTS: Final = 100
-_LOCK_PAUSE: Final = 0.1
 _ACL: Final = "system.posix_acl_access"
+_CAPABILITIES: Final = "security.capability"
 
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 """What a file system without hard links answers."""
@@ -45,188 +45,194 @@ _REASONS: Final = {
 }
 
 
-class ListEditError(PostgreyExporterError):
-    """A list file can't be changed; it is as it was."""
-
-
-class ListPermissionError(ListEditError):
-    """It can't be changed by this user."""
-
-
-class ListChangedError(ListEditError):
-    """Someone else changed it meanwhile; it is as they left it."""
-
-
 @dataclass(frozen=True, slots=True)
 class ListFile:
     """A list file as it was at one moment."""
 
     path: Path
     """As it was named."""
-    real: Path
-    """Where symbolic links lead."""
     data: bytes | None
     """Its content; ``None`` when there is no such file."""
-    about: os.stat_result | None
+    about: os.stat_result | None = None
+    attributes: tuple[tuple[str, bytes], ...] = ()
+    """Its extended attributes."""
+
+    def check_editable(self) -> None:
+        """Make sure that its owner meant it to be changed. Raises `ListEditError`.
+
+        A rename asks for neither its permission bits nor its other names. Another name may be someone else's file.
+        """
+        if self.about is None:
+            return
+        if not self.about.st_mode & _WRITABLE:
+            raise ListEditError(f"{self.path}: is read-only: chmod u+w it first, if it may be changed by hand")
+        if self.about.st_nlink > 1:
+            raise ListEditError(f"{self.path}: has other names (hard links), which would keep the old content")
 
 
 def read(path: Path) -> ListFile:
     """Return a list file. Raises `ListEditError`."""
     with _worded(path):
-        real = Path(os.path.realpath(path))
         try:
-            # Without O_NONBLOCK a FIFO would block for ever.
-            descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            with opened_folder(path) as (folder, name):
+                return _read(path, folder, name)
         except FileNotFoundError:
-            return ListFile(path, real, None, None)
-        with os.fdopen(descriptor, "rb") as file:
-            about = os.fstat(descriptor)
-            if not stat.S_ISREG(about.st_mode):
-                raise ListEditError(f"{path}: is no regular file: name a list")
-            if about.st_size > LARGEST_LIST:
-                raise ListEditError(f"{path}: is larger than {LARGEST_LIST >> 20} MiB: name a list, not a log")
-            return ListFile(path, real, file.read(LARGEST_LIST + 1), about)
-
-
-def make_folder(path: Path) -> None:
-    """Create the folder of a file where it is missing. Raises `ListEditError`."""
-    with _worded(path):
-        path.parent.mkdir(mode=NEW_FOLDER_MODE, exist_ok=True)
+            return ListFile(path, None)
 
 
 @contextmanager
-def locked(path: Path, pause: Callable[[float], object]) -> Iterator[None]:
-    """Keep other editors of this program off the lists of a file's folder. Raises `ListEditError`.
+def locked(path: Path, pause: Callable[[float], object], *, makes_folder: bool = False) -> Iterator[LockedList]:
+    """Keep other editors of this program off a list while it is changed. Raises `ListEditError`.
 
-    ``pause`` waits for some seconds.
+    ``pause`` waits for some seconds; ``makes_folder`` creates its folder where it is missing.
     """
-    with _worded(path):
-        folder = os.open(Path(os.path.realpath(path)).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with _worded(path):
-            _lock(folder, path, pause)
-        yield
-    finally:
-        os.close(folder)
+    with (
+        _worded(path),
+        opened_folder(path, makes_it=makes_folder) as (folder, name),
+        held(path, folder, f".{name}.postgrey-exporter.lock", pause),
+    ):
+        yield LockedList(path, folder, name)
 
 
-def _lock(folder: int, path: Path, pause: Callable[[float], object]) -> None:
-    # Whoever may read the folder may hold the lock, so it is not waited for without a limit.
-    for attempt in range(_LOCK_ATTEMPTS):
+class LockedList:
+    """A list file that no other editor of this program changes."""
+
+    def __init__(self, path: Path, folder: int, name: str) -> None:
+        """Take it as it was named, its open folder and its name there."""
+        self._path = path
+        self._folder = folder
+        self._name = name
+        self._new = f".{name}.postgrey-exporter"
+
+    def read(self) -> ListFile:
+        """Return it as it is now. Raises `ListEditError`, `OSError`."""
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if attempt + 1 < _LOCK_ATTEMPTS:
-                pause(_LOCK_PAUSE)
-        else:
-            return
-    raise ListEditError(f"{path}: its folder is locked by another program; nothing was changed, try again")
+            return _read(self._path, self._folder, self._name)
+        except FileNotFoundError:
+            return ListFile(self._path, None)
 
+    def replace(self, old: ListFile, data: bytes) -> None:
+        """Give it new content, or create it. Raises `ListEditError`, `OSError`.
 
-def replace(old: ListFile, data: bytes) -> None:
-    """Give a file new content, or create it. Raises `ListEditError`.
-
-    `ListChangedError` is raised when it is no longer as it was read.
-    """
-    new = old.real.with_name(f".{old.real.name}.postgrey-exporter")
-    with _worded(old.path):
-        if old.about is not None:
-            _check_editable(old.path, old.about)
-        with suppress(FileNotFoundError):
-            new.unlink()  # left by an editor that was killed
+        `ListChangedError` is raised when it is no longer as it was read.
+        """
+        old.check_editable()
+        swept(self._path, self._folder, self._new)  # left by an editor that was killed
         try:
-            _write(new, data, old)
-            _check_unchanged(old)
+            self._write(data, old)
+            self._check_unchanged(old)
             if old.data is None:
-                _create(new, old.real)
+                self._create()
             else:
-                new.replace(old.real)
+                self._rename()
         except FileExistsError:
-            raise _changed(old) from None
+            raise _changed(self._path) from None
         finally:
             with suppress(FileNotFoundError):
-                new.unlink()
-        _sync_folder(old.real.parent)
+                os.unlink(self._new, dir_fd=self._folder)
+        self._sync_folder()
 
+    def remove(self, old: ListFile) -> None:
+        """Remove it. Raises `ListEditError`, `ListChangedError` as `replace` does, `OSError`."""
+        self._check_unchanged(old)
+        os.unlink(self._name, dir_fd=self._folder)
+        self._sync_folder()
 
-def remove(old: ListFile) -> None:
-    """Remove a file. Raises `ListEditError`, `ListChangedError` as `replace` does."""
-    with _worded(old.path):
-        _check_unchanged(old)
-        old.real.unlink()
-        _sync_folder(old.real.parent)
+    def _write(self, data: bytes, old: ListFile) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | UNSURPRISED
+        descriptor = os.open(self._new, flags, 0o600, dir_fd=self._folder)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if old.about is None:
+                os.fchmod(descriptor, NEW_FILE_MODE)
+            else:
+                _take_over(descriptor, old.about, old.attributes)
+            os.fsync(descriptor)
+
+    def _create(self) -> None:
+        try:
+            # Unlike a rename, this fails where a file has appeared.
+            os.link(self._new, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self._rename()
+
+    def _rename(self) -> None:
+        os.rename(self._new, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+    def _check_unchanged(self, old: ListFile) -> None:
+        try:
+            now = self.read()
+        except (OSError, ListEditError):
+            raise _changed(self._path) from None
+        if (now.data, _identity(now)) != (old.data, _identity(old)):
+            raise _changed(self._path)
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def may_edit(path: Path) -> bool:
     """Tell whether this user may change a file, as far as permissions tell."""
-    real = Path(os.path.realpath(path))
-    user = os.geteuid()
-    if not os.access(real.parent, os.W_OK | os.X_OK, effective_ids=True):
-        return False
     try:
-        return user in {0, real.stat().st_uid}
-    except FileNotFoundError:
-        return True
-    except OSError:
+        with opened_folder(path) as (folder, name):
+            if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True):
+                return False
+            try:
+                about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                return True
+            return os.geteuid() in {0, about.st_uid}
+    except (OSError, PlantedLinkError):
         return False
 
 
-def _write(new: Path, data: bytes, old: ListFile) -> None:
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        if old.about is None:
-            os.fchmod(descriptor, NEW_FILE_MODE)
-        else:
-            _take_over(descriptor, old.real, old.about)
-        os.fsync(descriptor)
+def _read(path: Path, folder: int, name: str) -> ListFile:
+    # A device is not even opened: that alone can do something.
+    if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        raise ListEditError(f"{path}: is no regular file: name a list")
+    descriptor = os.open(name, os.O_RDONLY | UNSURPRISED, dir_fd=folder)
+    with os.fdopen(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise ListEditError(f"{path}: is no regular file: name a list")
+        if about.st_size > LARGEST_LIST:
+            raise ListEditError(f"{path}: is larger than {LARGEST_LIST >> 20} MiB: name a list, not a log")
+        return ListFile(path, file.read(LARGEST_LIST + 1), about, _attributes(descriptor))
 
 
-def _check_editable(path: Path, about: os.stat_result) -> None:
-    # A rename asks for neither, so what the file's owner meant by them has to be asked for here.
-    if not about.st_mode & _WRITABLE:
-        raise ListEditError(f"{path}: is read-only: chmod u+w it first, if it may be changed by hand")
-    if about.st_nlink > 1:
-        raise ListEditError(f"{path}: has other names (hard links), which would keep the old content")
-
-
-def _create(new: Path, path: Path) -> None:
-    try:
-        os.link(new, path)  # unlike a rename, this fails where a file has appeared
-    except FileExistsError:
-        raise
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        new.replace(path)
-
-
-def _take_over(descriptor: int, old: Path, about: os.stat_result) -> None:
+def _take_over(descriptor: int, about: os.stat_result, attributes: tuple[tuple[str, bytes], ...]) -> None:
     """Give a new file the owner, mode and extended attributes of an old one."""
     mine = os.fstat(descriptor)
     if (mine.st_uid, mine.st_gid) != (about.st_uid, about.st_gid):
         os.fchown(descriptor, about.st_uid, about.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(about.st_mode))
-    if not hasattr(os, "listxattr"):
-        return
-    try:
-        names = os.listxattr(old)
-    except OSError:
-        return  # the file system has none
-    for name in names:
+    for name, value in attributes:
         try:
-            os.setxattr(descriptor, name, os.getxattr(old, name))
+            os.setxattr(descriptor, name, value)
         except OSError:
             # An access list is a permission; what else can't be set, such as a label, the system sets itself.
             if name == _ACL:
                 raise
 
 
-def _check_unchanged(old: ListFile) -> None:
-    now = read(old.path)
-    if (now.real, now.data, _identity(now)) != (old.real, old.data, _identity(old)):
-        raise _changed(old)
+def _attributes(descriptor: int) -> tuple[tuple[str, bytes], ...]:
+    if not hasattr(os, "listxattr"):
+        return ()
+    try:
+        # A program's privileges end when it is written to, and are no list's.
+        names = [name for name in os.listxattr(descriptor) if name != _CAPABILITIES]
+        return tuple((name, os.getxattr(descriptor, name)) for name in names)
+    except OSError:
+        return ()  # the file system has none
 
 
 def _identity(file: ListFile) -> tuple[int, ...] | None:
@@ -236,22 +242,16 @@ def _identity(file: ListFile) -> tuple[int, ...] | None:
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
 
-def _changed(old: ListFile) -> ListChangedError:
-    return ListChangedError(f"{old.path}: was changed by someone else meanwhile and left as it is; try again")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _changed(path: Path) -> ListChangedError:
+    return ListChangedError(f"{path}: was changed by someone else meanwhile and left as it is; try again")
 
 
 @contextmanager
 def _worded(path: Path) -> Iterator[None]:
     try:
         yield
+    except PlantedLinkError as error:
+        raise ListEditError(str(error)) from None
     except PermissionError:
         raise ListPermissionError(f"{path}: {_why_closed(path)}") from None
     except OSError as error:

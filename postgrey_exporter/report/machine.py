@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from postgrey_exporter.decision import GREYLIST, GREYLIST_REASONS, PASS, PASS_REASONS
+from postgrey_exporter.printable import printable_json
 
 if TYPE_CHECKING:
     from postgrey_exporter.evidence import Delays
@@ -33,7 +34,7 @@ def as_json(report: Report) -> str:
         "unknown_networks_in_all": standings.nameless_networks,
         "problems": list(report.problems),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return printable_json(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
 
 
 def as_csv(report: Report) -> str:

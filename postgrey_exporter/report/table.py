@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW, PASS
+from postgrey_exporter.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -129,6 +130,5 @@ def _totals(report: Report, *, coloured: bool) -> Iterator[str]:
     elif new + early:
         yield "Okay, the top domains are whitelisted or ignored.\n"
     for problem in report.problems:
-        text = f"PARTIAL: {problem}"
-        # A file's name may hold a terminal's control sequences.
-        yield (click.style(text, fg="red") if coloured else click.unstyle(text)) + "\n"
+        text = f"PARTIAL: {printable(problem)}"
+        yield (click.style(text, fg="red") if coloured else text) + "\n"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from postgrey_exporter.addresses import network_of
 from postgrey_exporter.advice import spoken
 from postgrey_exporter.domains import UNKNOWN
+from postgrey_exporter.printable import printable
 from postgrey_exporter.review.model import covered, reach
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ def evidence(item: Item, width: int) -> Iterator[str]:
     yield from _wrapped(_attempts(item), width)
     yield from _wrapped(_messages(standing), width)
     yield ""
-    yield from _wrapped(f"Advice: {standing.advice.kind}. {printable(standing.advice.why)}.", width, "        ")
+    yield from _wrapped(f"Advice: {standing.advice.kind}. {standing.advice.why}.", width, "        ")
     entry = standing.advice.entry
     chosen: Sequence[ClientAttempts] = ()
     if entry:
         chosen = covered(entry, item.clients)
-        yield f"Entry:  {printable(entry)}"
+        yield f"Entry:  {entry}"
         yield from _wrapped(f"        {coverage(reach(entry, item, ()), item)}", width, "        ")
     yield ""
     yield from _clients(item, chosen, width)
@@ -100,9 +101,9 @@ def listing(items: Sequence[Item], threshold: int) -> Iterator[str]:
         yield ""
         yield f"{item.domain}: {_attempts(item)}"
         yield f"  {_messages(item.standing)}"
-        yield f"  {advice.kind}: {printable(advice.why)}"
+        yield f"  {advice.kind}: {advice.why}"
         if advice.entry:
-            yield f"  entry: {printable(advice.entry)}"
+            yield f"  entry: {advice.entry}"
 
 
 def summary(review: Review) -> Iterator[str]:
@@ -119,7 +120,7 @@ def summary(review: Review) -> Iterator[str]:
         for column in ([item.domain for item, _ in rows], [change.entry for _, change in rows])
     )
     for item, change in rows:
-        path = printable(str(change.edit.path))
+        path = str(change.edit.path)
         yield f"  {_PAST[change.act]:<11}  {item.domain:<{domains}}  {change.entry:<{entries}}  in {path}"
 
 
@@ -139,7 +140,7 @@ def rest(review: Review) -> Iterator[str]:
     left = review.rest
     attempts = sum(one.attempts for one in left)
     yield f"{_count(attempts, 'attempt')} by {_count(len(left), 'client')} are on no list yet, such as"
-    yield from (f"  {printable(one.client.name)} [{one.client.address}]" for one in left[:_MOST_UNCOVERED])
+    yield from (f"  {one.client.name} [{one.client.address}]" for one in left[:_MOST_UNCOVERED])
 
 
 def named(domains: Sequence[str]) -> str:
@@ -147,11 +148,6 @@ def named(domains: Sequence[str]) -> str:
     names = ["clients without a name" if domain == UNKNOWN else domain for domain in domains]
     more = len(names) - _MOST_NAMED
     return ", ".join(names[:_MOST_NAMED]) + (f" and {_count(more, 'more domain')}" if more > 0 else "")
-
-
-def printable(text: str) -> str:
-    """Return text from a log or a file without anything that a terminal would obey."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> Iterable[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.parser import Parser
+from postgrey_exporter.printable import command
 from postgrey_exporter.syslog import HeaderReader
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class Evidence:
         if self.newest_decision is None:
             said += [
                 Remark(
-                    f"postgrey's decisions come under the tag {tag!r}", f"start the exporter with --syslog-tag {tag}"
+                    f"postgrey's decisions come under the tag {tag!r}",
+                    f"start the exporter with {command('--syslog-tag', tag)}",
                 )
                 for tag in sorted(self.other_tags)
             ]

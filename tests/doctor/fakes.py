@@ -21,6 +21,7 @@ class FakeMachine:
         self.root = root
         self.answers: dict[str, tuple[int, str] | OSError] = {}
         (root / "proc").mkdir()
+        self.write("/proc/1/stat", "1 (init) S 0\n")
         self.write("/proc/stat", f"cpu 1 2 3\nbtime {BOOT:.0f}\n")
 
     @property
@@ -48,14 +49,19 @@ class FakeMachine:
         cgroup: str = "0::/init.scope\n",
         groups: Sequence[int] = (),
         environment: Mapping[str, str] | None = None,
+        uids: Sequence[int] = (0, 0, 0, 0),
+        program: str | None = None,
     ) -> None:
         """Have a process under ``/proc`` (proc(5)); of one argument the blanks are its own."""
         ticks = int((started - BOOT) * 100)
         self.write(f"/proc/{pid}/cmdline", "".join(f"{word}\0" for word in command))
         self.write(f"/proc/{pid}/stat", f"{pid} (a b) c) S " + "0 " * 18 + f"{ticks} 0 0\n")
+        accounts = "\t".join(map(str, uids))
         self.write(
             f"/proc/{pid}/status",
-            f"Name:\tx\nUid:\t{pid}\t{pid}\t{pid}\t{pid}\nGid:\t7\t7\t7\t7\nGroups:\t{' '.join(map(str, groups))} \n",
+            f"Name:\tx\nUid:\t{accounts}\nGid:\t7\t7\t7\t7\nGroups:\t{' '.join(map(str, groups))} \n",
         )
         self.write(f"/proc/{pid}/cgroup", cgroup)
+        if program is not None:
+            (self.root / f"proc/{pid}/exe").symlink_to(program)
         self.write(f"/proc/{pid}/environ", "".join(f"{n}={v}\0" for n, v in (environment or {}).items()))

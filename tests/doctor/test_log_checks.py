@@ -122,7 +122,7 @@ def test_a_missing_named_log_is_to_mend(fake: FakeMachine, root: Root) -> None:
 
 
 def exporter(uid: int, *groups: int) -> Process:
-    return Process(99, ("postgrey-exporter", "serve"), None, None, uid, frozenset(groups), {})
+    return Process(99, ("postgrey-exporter", "serve"), None, None, uid, frozenset(groups), {}, frozenset({uid}), None)
 
 
 def test_the_running_exporters_right_to_read_is_judged(fake: FakeMachine, root: Root) -> None:

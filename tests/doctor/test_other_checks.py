@@ -44,7 +44,7 @@ def list_checks(
         os.utime(path, (NOW - 100, NOW - 100))
     files = ListFiles([path], [fake.root / "ignore"], optional=[fake.root / "ignore"])
     files.refresh(NOW)
-    postgrey = Process(812, ("postgrey",), started, unit, 114, frozenset(), {})
+    postgrey = Process(812, ("postgrey",), started, unit, 114, frozenset(), {}, frozenset({114}), None)
     return lists.checks(fake.machine, files.statuses(), [postgrey], lambda moment: reload >= moment)
 
 

@@ -19,7 +19,7 @@ WHITELISTS = [Path("/etc/postgrey/whitelist_clients"), Path("/etc/postgrey/white
 
 
 def process(*command: str, unit: str | None = None) -> Process:
-    return Process(812, command, NOW - 7200, unit, 114, frozenset(), {})
+    return Process(812, command, NOW - 7200, unit, 0, frozenset(), {}, frozenset({0}), None)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,8 @@ def test_a_process_has_its_start_unit_account_and_environment(fake: FakeMachine)
         cgroup="1:name=systemd:/\n0::/system.slice/postgrey.service\n",
         groups=[4, 101],
         environment={"STATE_DIRECTORY": "/var/lib/x", "EMPTY": ""},
+        uids=[77, 77, 77, 77],
+        program="/usr/bin/perl (deleted)",
     )
     fake.write("/proc/88/cmdline", "vanished\0")
     (found,) = fake.machine.processes()
@@ -74,6 +76,8 @@ def test_a_process_has_its_start_unit_account_and_environment(fake: FakeMachine)
         77,
         frozenset({4, 7, 101}),
         {"STATE_DIRECTORY": "/var/lib/x", "EMPTY": ""},
+        frozenset({77}),
+        "/usr/bin/perl",
     )
 
 
@@ -148,5 +152,47 @@ def test_remedies_name_files_and_units(fake: FakeMachine) -> None:
     command = ["postgrey", "--quiet", "--whitelist-clients=/etc/x"]
     quiet, lists = postgrey.options(fake.machine, [process(*command, unit="postgrey.service")], WHITELISTS)
     assert quiet.remedy == "remove --quiet in /etc/default/postgrey, then: systemctl restart postgrey.service"
-    assert lists.remedy == "start the exporter with --whitelist-file /etc/x"
+    assert lists.remedy == "start the exporter with --whitelist-file=/etc/x"
     assert postgrey.options(fake.machine, [], WHITELISTS) == []
+
+
+SYSTEM = "0::/system.slice/postgrey.service\n"
+
+
+@pytest.mark.parametrize(
+    ("uids", "cgroup", "program", "expected"),
+    [
+        pytest.param([0, 0, 0, 0], "0::/\n", "/usr/bin/perl", True, id="root's"),
+        pytest.param([0, 0, 0, 0], "0::/\n", "/usr/bin/perl5.36 (deleted)", True, id="after an update"),
+        pytest.param([0, 0, 0, 0], "0::/\n", None, True, id="whose program is closed to us"),
+        pytest.param([0, 0, 0, 0], "0::/\n", "/usr/bin/sudo", False, id="sudo"),
+        pytest.param([4711, 0, 0, 0], "0::/\n", "/usr/bin/perl", False, id="a stranger's that is root by its bit"),
+        pytest.param([4711] * 4, "0::/\n", "/usr/bin/perl", False, id="a stranger's"),
+        pytest.param([4711] * 4, SYSTEM, "/usr/bin/perl", True, id="of the unit, with an account of another name"),
+        pytest.param(
+            [4711] * 4, "1:name=systemd:/system.slice/postgrey@in.service\n", "/usr/bin/perl", True, id="version 1"
+        ),
+        pytest.param([4711] * 4, "9:pids:/system.slice/postgrey.service\n", "/usr/bin/perl", False, id="no unit"),
+        pytest.param([4711] * 4, "0::/system.slice/cron.service\n", "/usr/bin/perl", False, id="a job of cron"),
+        pytest.param(
+            [4711] * 4,
+            "0::/user.slice/user-4711.slice/user@4711.service/app.slice/postgrey.service\n",
+            "/usr/bin/perl",
+            False,
+            id="a unit of a user's own",
+        ),
+    ],
+)
+def test_whose_process_is_believed(
+    fake: FakeMachine, uids: list[int], cgroup: str, program: str | None, expected: bool
+) -> None:
+    fake.run(5, ["postgrey --inet=10023"], uids=uids, cgroup=cgroup, program=program)
+    (found,) = fake.machine.processes()
+    assert postgrey.is_postgrey(found)
+    assert postgrey.is_trusted(found) == expected
+
+
+def test_where_processes_are_hidden_postgrey_is_not_called_ended(fake: FakeMachine) -> None:
+    (fake.root / "proc/1/stat").unlink()
+    check = postgrey.running(fake.machine, [], logs_here=False)
+    assert (check.verdict, check.remedy) == (Verdict.UNKNOWN, "sudo postgrey-exporter doctor")

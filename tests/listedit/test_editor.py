@@ -5,6 +5,7 @@ import os
 import stat
 import struct
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -311,31 +312,36 @@ def test_a_file_removed_meanwhile_stays_removed(path: Path, monkeypatch: pytest.
 def test_a_file_created_meanwhile_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "list"
     # Even one that appears after the last look.
-    monkeypatch.setattr(listfile, "_check_unchanged", lambda _: path.write_bytes(b"example.org\n"))
+    monkeypatch.setattr(listfile.LockedList, "_check_unchanged", lambda *_: path.write_bytes(b"example.org\n"))
     with pytest.raises(ListChangedError):
         editor(path).add([NEW])
     assert path.read_bytes() == b"example.org\n"
     assert files(tmp_path) == ["list"]
 
 
-def test_a_folder_that_stays_locked_is_told(path: Path) -> None:
+@pytest.fixture
+def lock(path: Path) -> Iterator[int]:
+    """The lock of an editor at work; what it is closed by gives it up."""
+    descriptor = os.open(path.with_name(f".{path.name}.postgrey-exporter.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    yield descriptor
+    with suppress(OSError):
+        os.close(descriptor)
+
+
+def test_an_editor_that_goes_on_for_ever_is_told(path: Path, lock: int) -> None:
     pauses: list[float] = []
-    folder = os.open(path.parent, os.O_RDONLY)
-    fcntl.flock(folder, fcntl.LOCK_EX)
-    try:
-        with pytest.raises(ListEditError, match="locked by another program"):
-            editor(path, pause=pauses.append).add([NEW])
-    finally:
-        os.close(folder)
-    assert sum(pauses) == pytest.approx(9.9)
+    with pytest.raises(ListEditError, match=r"another editor is at work, by its lock .*\.lock; nothing was changed"):
+        editor(path, pause=pauses.append).add([NEW])
+    os.fstat(lock)
+    assert sum(pauses) == pytest.approx(10)
     assert path.read_bytes() == b"# ours\nexample.net\n"
 
 
-def test_a_lock_that_is_given_up_is_waited_for(path: Path) -> None:
-    folder = os.open(path.parent, os.O_RDONLY)
-    fcntl.flock(folder, fcntl.LOCK_EX)
-    editor(path, pause=lambda _: os.close(folder)).add([NEW])
+def test_an_editor_at_work_is_waited_for(path: Path, lock: int) -> None:
+    editor(path, pause=lambda _: os.close(lock)).add([NEW])
     assert path.read_bytes().endswith(ADDED)
+    assert files(path.parent) == [path.name]
 
 
 def test_a_plan_needs_no_lock_and_changes_nothing(path: Path) -> None:

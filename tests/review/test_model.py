@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postgrey_exporter.advice import Advice
+from postgrey_exporter.cli.output import say
 from postgrey_exporter.decision import Client
 from postgrey_exporter.entry import whitelist_entry
 from postgrey_exporter.evidence import Delays, Evidence
@@ -205,11 +206,14 @@ def test_what_the_lists_cover_already_is_told_apart() -> None:
     assert "20 of 21 greylisted attempts unreviewed (20 new, 1 early retry); 1 of 2 clients in 1 network" in told
 
 
-def test_what_a_terminal_would_obey_is_shown_as_nothing_of_the_kind() -> None:
+def test_what_a_terminal_would_obey_is_shown_as_nothing_of_the_kind(capsys: pytest.CaptureFixture[str]) -> None:
     advice = Advice("look", (str, "\x1b]0;x\x07"), "/\x1b/")
     evil = item("example.com", ("mx\x1b[2J\x07.example.com", 20), advice=advice)
     review = Review([evil], 15)
-    shown = [*text.evidence(evil, 80), *text.listing([evil], 15), *text.rest(review)]
+    for line in [*text.evidence(evil, 80), *text.listing([evil], 15), *text.rest(review)]:
+        say(line)
+    shown = capsys.readouterr().out.splitlines()
+    assert "Entry:  /\\x1b/" in shown
     assert all(line.isprintable() for line in shown)
 
 

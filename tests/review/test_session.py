@@ -254,3 +254,17 @@ def test_entries_come_and_go_in_a_list_that_others_edit(folder: Path) -> None:
         terminal.press("u")
         terminal.expect("was taken out again")
     assert whitelist.read_text() == "# theirs\nexample.edu\nmx.example.edu"
+
+
+def test_undoing_what_was_covered_already_takes_nothing_out_and_says_so(folder: Path) -> None:
+    with Terminal(command(folder)) as terminal:
+        terminal.expect(KEYS)
+        (folder / "ignore").write_text(f"{scene.POOL}\n")
+        terminal.press("i")
+        assert f"{scene.POOL}: covered already in {folder}/ignore" in terminal.expect("(2 of 3)").replace("\n", "")
+        terminal.expect(KEYS)
+        terminal.press("u")
+        shown = terminal.expect(KEYS)
+        assert f"{scene.POOL}: {scene.POOL} had added nothing" in shown
+        assert "taken out" not in shown
+    assert entries(folder / "ignore") == [scene.POOL]
