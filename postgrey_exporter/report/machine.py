@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.decision import GREYLIST, GREYLIST_REASONS, PASS, PASS_REASONS
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from postgrey_exporter.nameless import NetworkStanding
     from postgrey_exporter.report import Report
     from postgrey_exporter.standing import DomainStanding
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def as_json(report: Report) -> str:
@@ -33,7 +35,15 @@ def as_json(report: Report) -> str:
         "unknown_networks_in_all": standings.nameless_networks,
         "problems": list(report.problems),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    # One domain a line: with an indent, Python's encoder takes ten times as long.
+    members = (f"  {_encode(key)}: {_member(value)}" for key, value in content.items())
+    return "{\n" + ",\n".join(members) + "\n}\n"
+
+
+def _member(value: object) -> str:
+    if not isinstance(value, list) or not value:
+        return _encode(value)
+    return "[\n" + ",\n".join(f"    {_encode(one)}" for one in value) + "\n  ]"
 
 
 def as_csv(report: Report) -> str:
