@@ -6,8 +6,8 @@ What counts as the right advice:
   was greylisted and none of the customers of the same domain, seen or not;
 - ``ignore`` for spam of any kind, and for senders whose mail greylisting delays for less than an hour: servers and
   newsletters that come back to where they were, and a hoster's customers of both sorts;
-- ``ignore`` or ``look``, never ``whitelist``, for a domain that has two well-named servers beside many bots: whether the
-  servers look like a pool is chance;
+- ``ignore`` or ``look``, never ``whitelist``, for a domain that has two well-named servers beside many bots:
+  whether the servers look like a pool is chance;
 - ``look`` for senders that come back from the same network but only after hours: they are delayed for no gain if they
   are wanted, and a spammer with a mail server looks just the same.
 
