@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from postgrey_exporter.domains import UNKNOWN
 from postgrey_exporter.entry import network_entry, whitelist_entry
+from postgrey_exporter.evidence import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from collections.abc import Set as AbstractSet
 
-    from postgrey_exporter.evidence import Evidence, Parties, Party
+    from postgrey_exporter.evidence import Parties, Party
     from postgrey_exporter.lists import ListKind
 
 FEWEST_MESSAGES: Final = 3
@@ -35,6 +36,8 @@ LONGEST_PAUSE_SECONDS: Final = 8 * 3600.0
 """Mean time between attempts above which they are no retries but mails of their own: no mail server waits longer."""
 MOST_ARRIVED_SHARE_OF_BOTS: Final = 0.1
 """Share of messages that arrive, at most, for a domain to be left to greylisting though they change network."""
+LEAST_POOL_SHARE: Final = 0.5
+"""Share of a domain's attempts, customers' lines aside, that a pool makes at least, unless other mail arrives too."""
 LEAST_LINES_SHARE: Final = 0.8
 """Share of attempts from customers' lines from which on a domain is an ISP's."""
 SHORT_DELAY_SECONDS: Final = 3600.0
@@ -83,7 +86,7 @@ def advise(
         return ON_NAMELESS
     if _is_pool(parties.mail):
         return _on_pool(parties, ignored(), propose=propose)
-    lines, attempts = parties.lines, parties.servers.attempts + parties.lines.attempts
+    lines, attempts = parties.lines, _attempts(parties)
     if lines.attempts >= LEAST_LINES_SHARE * attempts:
         return Advice("ignore", (_from_lines, lines.attempts, attempts, lines.evidence), None)
     advice = _on_servers(parties.servers)
@@ -93,30 +96,63 @@ def advise(
 
 
 def _on_pool(parties: Parties, ignored: AbstractSet[str], *, propose: bool) -> Advice:
-    known = parties.mail.evidence
-    is_alone = parties.servers.attempts == parties.mail.attempts and not parties.lines.attempts and not ignored
-    if is_alone and not propose:
+    known, covered_attempts, attempts = parties.mail.evidence, parties.mail.attempts, _attempts(parties)
+    outnumbered = _is_outnumbered(parties)
+    is_alone = covered_attempts == attempts and not ignored
+    if not propose and (is_alone or outnumbered):
         # Where nothing else is to be told from its servers, there is a line. All clients have attempts.
-        return Advice("whitelist", (_fate, known), None)
-    names = parties.mail.names()
-    entry = whitelist_entry(names, (parties.servers.names() - names) | parties.lines.names() | ignored)
-    if entry is None:
+        entry = None
+    else:
+        names = parties.mail.names()
+        entry = whitelist_entry(names, (parties.servers.names() - names) | parties.lines.names() | ignored)
+    if outnumbered:
+        return Advice("look", (_outnumbered, parties), entry)
+    if entry is None and not is_alone:
         return Advice("look", (_no_line_tells, known), None)
-    return Advice("whitelist", (_fate, known), entry)
+    return Advice("whitelist", (_pool, known, covered_attempts, attempts), entry)
+
+
+def _attempts(parties: Parties) -> int:
+    return parties.servers.attempts + parties.lines.attempts
+
+
+def _others(parties: Parties) -> Evidence:
+    """Return messages, moved, delivered and lost of the clients whose names say nothing.
+
+    A message from a network where mail servers are as well is one of these.
+    """
+    of_all, of_mail = parties.servers.evidence, parties.mail.evidence
+    return Evidence(
+        messages=of_all.messages - of_mail.messages,
+        moved=of_all.moved - of_mail.moved,
+        delivered=of_all.delivered - of_mail.delivered,
+        lost=of_all.lost - of_mail.lost,
+    )
+
+
+def _is_outnumbered(parties: Parties) -> bool:
+    """Tell whether most attempts came from others, whose mail does not arrive; what is open has not arrived."""
+    others = _others(parties)
+    return (
+        parties.mail.attempts < LEAST_POOL_SHARE * parties.servers.attempts
+        and others.delivered < LEAST_ARRIVED_SHARE * others.messages
+    )
 
 
 def _on_servers(servers: Party) -> Advice:
     """Advise on what is neither a pool nor an ISP's customers, without a line."""
     known = servers.evidence
+    settled = known.delivered + known.lost
     if known.messages < FEWEST_MESSAGES:
         return Advice("look", (_too_little, known), None)
+    if not _moves(servers) and not settled:
+        return Advice("look", (_too_early, known), None)
     if not _moves(servers) and _median(known) < SHORT_DELAY_SECONDS:
-        return Advice("ignore", (_no_harm, known), None)
+        return Advice("ignore", (_lost if known.lost else _no_harm, known), None)
     if servers.pause > LONGEST_PAUSE_SECONDS:
         return Advice("ignore", (_no_retries, servers.pause, known), None)
-    settled = known.delivered + known.lost
     if settled >= FEWEST_MESSAGES and known.delivered <= MOST_ARRIVED_SHARE_OF_BOTS * settled:
-        return Advice("ignore", (_never_back, known), None)
+        return Advice("ignore", (_lost, known), None)
     return Advice("look", (_fate, known), None)
 
 
@@ -125,7 +161,7 @@ def advise_on_network(addresses: Collection[str], known: Evidence) -> Advice:
     if known.messages < FEWEST_MESSAGES:
         return Advice("look", (_too_little, known), None)
     if known.delivered + known.lost >= FEWEST_MESSAGES and not _arrives(known):
-        return Advice("ignore", (_fate, known), None)
+        return Advice("ignore", (_lost, known), None)
     return Advice("look", (_fate, known), network_entry(addresses) if _arrives(known) else None)
 
 
@@ -155,12 +191,39 @@ def _median(known: Evidence) -> float:
 
 def _fate(known: Evidence) -> str:
     """Return what became of messages, in one clause: ``41 of 44 messages changed network, 40 arrived, …``."""
-    clauses = [f"{known.moved} of {_count(known.messages, 'message')} changed network", f"{known.delivered} arrived"]
+    if not known.messages:
+        return "nothing is known of their messages"
+    clauses = [f"{known.moved} of {_count(known.messages, 'message')} changed network"]
+    clauses.append(_arrived(known) if known.delivered else "none arrived")
     if known.lost:
         clauses.append(f"{known.lost} never came back")
-    if known.delays:
-        clauses.append(f"after {spoken(known.delays.median)} in the median")
-    return ", ".join(clauses)
+    return ", ".join(clauses + _open(known))
+
+
+def _arrived(known: Evidence) -> str:
+    if known.delays is None:
+        return f"{known.delivered} arrived"
+    median = "" if known.delivered == 1 else " in the median"
+    return f"{known.delivered} arrived after {spoken(known.delays.median)}{median}"
+
+
+def _open(known: Evidence) -> list[str]:
+    waiting = known.messages - known.delivered - known.lost
+    return [f"{waiting} may still come back"] if waiting > 0 else []
+
+
+def _pool(known: Evidence, of_entry: int, attempts: int) -> str:
+    return f"{_fate(known)}; the entry covers {of_entry} of {_count(attempts, 'attempt')}"
+
+
+def _outnumbered(parties: Parties) -> str:
+    others, attempts = _others(parties), _attempts(parties)
+    by_others = parties.servers.attempts - parties.mail.attempts
+    return (
+        f"{by_others} of {_count(attempts, 'attempt')} came from clients whose names say nothing, and "
+        f"{others.delivered} of their {_count(others.messages, 'message')} arrived; its mail servers made "
+        f"{_count(parties.mail.attempts, 'attempt')}: {_fate(parties.mail.evidence)}"
+    )
 
 
 def _from_lines(attempts: int, of_all: int, known: Evidence) -> str:
@@ -175,6 +238,10 @@ def _too_little(known: Evidence) -> str:
     return f"too little to go by: {_fate(known)}"
 
 
+def _too_early(known: Evidence) -> str:
+    return f"too early to tell: {_fate(known)}"
+
+
 def _no_harm(known: Evidence) -> str:
     return f"greylisting does no harm here: {_fate(known)}"
 
@@ -183,8 +250,12 @@ def _no_retries(pause: float, known: Evidence) -> str:
     return f"no retries, but mails {spoken(pause)} apart: {_fate(known)}"
 
 
-def _never_back(known: Evidence) -> str:
-    return f"{known.lost} of {_count(known.messages, 'message')} never came back"
+def _lost(known: Evidence) -> str:
+    """Return how much never came back, and what became of the rest."""
+    clauses = [f"{known.lost} of {_count(known.messages, 'message')} never came back"]
+    if known.delivered:
+        clauses.append(_arrived(known))
+    return ", ".join(clauses + _open(known))
 
 
 def spoken(seconds: float) -> str:

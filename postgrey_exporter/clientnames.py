@@ -15,33 +15,34 @@ from typing import Final
 from postgrey_exporter.domains import registrable_domain
 
 CUSTOMER_WORDS: Final = frozenset(
-    [
-        *("abo", "access", "bb", "cable", "catv", "client", "clients", "cm", "cpc", "cpe", "cust", "customer"),
-        *("customers", "dhcp", "dial", "dialin", "dialup", "dip", "dyn", "dynamic", "dynamicip", "dynip", "fiber"),
-        *("fibra", "fibre", "ftth", "gpon", "gprs", "hfc", "home", "hsd", "kabel", "lte", "mobile", "nat", "pool"),
-        *(
-            "pools",
-            "ppp",
-            "pptp",
-            "res",
-            "residential",
-            "static",
-            "subscriber",
-            "umts",
-            "unassigned",
-            "user",
-            "users",
-        ),
-        *("wifi", "wireless", "wlan"),
-    ]
+    """
+    abo abonent access bb cable catv cellular client cliente clientes clients cm cpc cpe cust
+    customer customers dhcp dial dialin dialup dinamic dinamica dinamico dip docsis dyn dynamic
+    dynamicip dynip estatico fiber fibra fibre fttb ftth fttx gpon gprs hfc home hsd kabel lte
+    mob mobile nat pool pools ppp pptp res residential resnet static subs subscriber umts
+    unassigned user users wifi wireless wlan
+    """.split()  # noqa: SIM905 - reads better
 )
 """Words in the names that ISPs give their customers' lines."""
 CUSTOMER_PARTS: Final = ("broadband", "dsl", "modem", "pppoe")
 """The same inside of words: ``adsl``, ``dslb``, ``modemcable``."""
-MAIL_PARTS: Final = ("bounce", "mail", "mta", "newsletter", "outbound", "relay", "smtp")
+MAIL_PARTS: Final = (
+    "bounce",
+    "delivery",
+    "mail",
+    "mta",
+    "newsletter",
+    "outbound",
+    "outgoing",
+    "postfix",
+    "relay",
+    "smtp",
+)
 """What the names of mail servers have in a word: ``mailout``, ``resqmta``, ``smtpq``."""
-MAIL_DOMAIN_PARTS: Final = ("mail", "mta", "mx", "send", "smtp")
-"""What the names of domains have that are there for mail alone: ``mailgun.net``, ``sendgrid.net``, ``iphmx.com``."""
+MAIL_DOMAIN_PARTS: Final = ("mail", "smtp")
+"""What the names of domains have that are there for mail alone: ``mailgun.net``, ``hubspotemail.net``."""
+MAIL_DOMAIN_ENDS: Final = ("mta", "mx", "send")
+"""The same at either end: ``mtasv.net``, ``iphmx.com``, ``sendgrid.net``; inside of words they say nothing."""
 OCTETS_OF_A_LINE: Final = 3
 """Octets of its address in a client's name that make it a line's; the servers of a pool often carry two."""
 
@@ -57,9 +58,13 @@ SAYS_SENDER: Final = 4
 """A mail server, where nothing says otherwise."""
 SAYS_MAC: Final = 8
 """The hardware address of a customer's modem stands in the name."""
+SAYS_MAIL_DOMAIN: Final = 16
+"""The domain is there for mail alone: its mail servers may be named after their addresses."""
+SAYS_ALL: Final = 31
+"""All of these at once."""
 _CUSTOMER_PART: Final = re.compile("|".join(CUSTOMER_PARTS))
 _MAIL_PART: Final = re.compile("|".join(MAIL_PARTS))
-_MAIL_DOMAIN_PART: Final = re.compile("|".join(MAIL_DOMAIN_PARTS))
+_MAIL_DOMAIN_PART: Final = re.compile("|".join([*MAIL_DOMAIN_PARTS, *(f"^{end}|{end}$" for end in MAIL_DOMAIN_ENDS)]))
 _MX: Final = re.compile(r"mx[a-z]*")
 _SENDER: Final = re.compile(r"[a-z]*out|sender")
 
@@ -77,9 +82,7 @@ class ClientKind(Enum):
 def kind_of(name: str, address: str) -> ClientKind:
     """Return what a client is by its name.
 
-    The line of a customer (dial-up, DSL, cable, mobile) has one of `CUSTOMER_WORDS` in its name, or its address, and
-    nothing of a mail server's; with both a word and the address it is a line whatever else there is. The registrable
-    domain itself is not looked at for that: ``dyn.com`` may run a mail server.
+    The registrable domain's own name makes nobody a customer: ``dyn.com`` may run a mail server.
     """
     return kind_in_domain(name, address, registrable_domain(name))
 
@@ -89,17 +92,28 @@ def kind_in_domain(name: str, address: str, domain: str) -> ClientKind:
     host = name.lower().rstrip(".").removesuffix(domain).rstrip(".")
     label, _, rest = host.partition(".")
     says = words_say(label.translate(_DIGITS)) | words_say(rest) | domain_says(domain)
-    # Most names say one of the two, and the address makes no difference.
-    by_address = bool(says & SAYS_LINE) == bool(says & SAYS_MAIL) and (says & SAYS_MAC or has_address(host, address))
-    if says & SAYS_LINE and (by_address or not says & SAYS_MAIL):
+    kind = kind_by(says, is_by_address=False)
+    # Most names say enough, and the address makes no difference.
+    if kind is kind_by(says, is_by_address=True) or not has_address(host, address):
+        return kind
+    return kind_by(says, is_by_address=True)
+
+
+def kind_by(says: int, *, is_by_address: bool) -> ClientKind:
+    """Return what a client is by what the parts of its name say, and whether the name is made from its address.
+
+    The line of a customer (dial-up, DSL, cable, mobile) has one of `CUSTOMER_WORDS` in its name, or its address, and
+    nothing of a mail server's; with both a word and the address it is a line whatever else there is. In a domain for
+    mail alone an address without such a word makes no line.
+    """
+    is_numbered = is_by_address or says & SAYS_MAC
+    if says & SAYS_LINE and (is_numbered or not says & SAYS_MAIL):
         return ClientKind.LINE
-    if says & SAYS_MAIL:
+    if says & (SAYS_MAIL | SAYS_MAIL_DOMAIN):
         return ClientKind.MAIL
-    if by_address:
+    if is_numbered:
         return ClientKind.LINE
-    if says & SAYS_SENDER:
-        return ClientKind.MAIL
-    return ClientKind.UNCLEAR
+    return ClientKind.MAIL if says & SAYS_SENDER else ClientKind.UNCLEAR
 
 
 @lru_cache(maxsize=8192)
@@ -122,8 +136,8 @@ def words_say(labels: str) -> int:
 
 
 def domain_says(domain: str) -> int:
-    """Return what a registrable domain itself says of its clients: `SAYS_SENDER`, or nothing."""
-    return SAYS_SENDER if _MAIL_DOMAIN_PART.search(domain.partition(".")[0]) else 0
+    """Return what a registrable domain itself says of its clients: `SAYS_MAIL_DOMAIN`, or nothing."""
+    return SAYS_MAIL_DOMAIN if _MAIL_DOMAIN_PART.search(domain.partition(".")[0]) else 0
 
 
 def has_address(host: str, address: str) -> bool:

@@ -9,38 +9,43 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from os.path import commonprefix
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.addresses import network_of
 from postgrey_exporter.domains import UNKNOWN, domain_of_all_below, registrable_domain
 from postgrey_exporter.lists import Lists, read_whitelist
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+    _Candidate = tuple[str, Callable[[str], bool]]
+    """A line, and what tells whether it covers a name."""
 
 MOST_BRANCHES: Final = 8
 """Alternatives in one line; with more of them nobody would see what it says."""
 
 _NO_ADDRESS: Final = ""
 _DIGITS: Final = re.compile(r"[0-9]+")
+_ANY_NUMBER: Final = "#"
+"""Stands for a number in a shape; no name of a host has it."""
 
 
 def whitelist_entry(wanted: Collection[str], unwanted: Collection[str]) -> str | None:
     """Return the tightest line of a client whitelist that covers all wanted client names and no unwanted one.
 
     The names are of one registrable domain. Returns ``None`` where there is no such line: nothing is wanted, a wanted
-    name is none, or wanted and unwanted names can't be told apart. The line is held against each name by what
-    `explain` and the exporter judge by.
+    name is none, or wanted and unwanted names can't be told apart.
+
+    There may be a hundred thousand domains, so a line is held against names as text. The tests hold it against what
+    `explain` and postgrey make of it.
     """
     names = {name.lower().rstrip(".") for name in wanted}
     domain = _domain_of(names)
     if domain is None:
         return None
     others = {name.lower().rstrip(".") for name in unwanted}
-    for line in _candidates(names, domain, alone=not others):
-        if _holds(line, names.union(wanted), others.union(unwanted)):
+    for line, covers in _candidates(names, domain, alone=not others):
+        if all(map(covers, names)) and not any(map(covers, others)):
             return line
     return None
 
@@ -57,27 +62,34 @@ def network_entry(addresses: Collection[str]) -> str | None:
     return line if all(lists.covers(UNKNOWN, address) for address in addresses) else None
 
 
-def _candidates(names: Collection[str], domain: str, *, alone: bool) -> Iterator[str]:
+def _candidates(names: Collection[str], domain: str, *, alone: bool) -> Iterator[_Candidate]:
     """Yield lines that may do, the best first; ``alone`` says that nothing else of the domain was seen."""
     suffix = _common_suffix(names)
     if len(names) == 1:
-        yield f"/^{_escaped(suffix)}$/"
+        yield f"/^{_escaped(suffix)}$/", suffix.__eq__
         return
-    start = r"(?:^|\.)" if suffix in names else r"\."
     if suffix != domain:
-        yield f"/{start}{_escaped(suffix)}$/"
+        yield _all_below(suffix, itself=suffix in names)
     elif suffix not in names:
         branches = _branches(names, domain)
         yield from _alternatives({_hosts_shaped(branch) for branch in branches}, domain)
         yield from _alternatives({_shape(branch) for branch in branches}, domain)
     if suffix in names:
-        shapes = sorted({_shape(name) for name in names})
+        shapes = {_shape(name) for name in names}
         if len(shapes) <= MOST_BRANCHES:
-            yield f"/^(?:{'|'.join(shapes)})$/"
+            yield f"/^(?:{'|'.join(sorted(map(_pattern, shapes)))})$/", lambda name: _shape(name) in shapes
     else:
         yield from _alternatives({_shape(f"^{name.removesuffix(f'.{suffix}')}") for name in names}, suffix)
     if suffix == domain and alone:
-        yield f"/{start}{_escaped(domain)}$/"
+        yield _all_below(domain, itself=suffix in names)
+
+
+def _all_below(suffix: str, *, itself: bool) -> _Candidate:
+    """Return the line that takes every host below a name, and the name itself if that is wanted."""
+    below = f".{suffix}"
+    if itself:
+        return rf"/(?:^|\.){_escaped(suffix)}$/", lambda name: name.endswith(below) or name == suffix
+    return rf"/\.{_escaped(suffix)}$/", lambda name: name.endswith(below)
 
 
 def _common_suffix(names: Iterable[str]) -> str:
@@ -107,22 +119,36 @@ def _branches(names: Iterable[str], domain: str) -> set[str]:
     return found | {f".{_common_suffix(parents)}" for parents in groups.values()}
 
 
-def _alternatives(patterns: Collection[str], suffix: str) -> Iterator[str]:
-    """Yield the line that takes any of some patterns before a suffix, unless there are too many."""
-    if len(patterns) > MOST_BRANCHES:
+def _alternatives(shapes: Collection[str], suffix: str) -> Iterator[_Candidate]:
+    """Yield the line that takes any of some shapes before a suffix, unless there are too many."""
+    if len(shapes) > MOST_BRANCHES:
         return
-    start = "|".join(sorted(patterns))
-    yield rf"/{start if len(patterns) == 1 else f'(?:{start})'}\.{_escaped(suffix)}$/"
+    below = f".{suffix}"
+    ends = tuple(shapes)
+
+    def covers(name: str) -> bool:
+        if not name.endswith(below):
+            return False
+        branch = f"^{name.removesuffix(below)}"
+        return branch.endswith(ends) or _shape(branch).endswith(ends)
+
+    start = "|".join(sorted(map(_pattern, shapes)))
+    yield rf"/{start if len(shapes) == 1 else f'(?:{start})'}\.{_escaped(suffix)}$/", covers
 
 
 def _hosts_shaped(branch: str) -> str:
-    """Return the pattern of a branch: of a host with any number where it has one, of a sub-domain as it is."""
-    return _shape(branch) if branch.startswith("^") else _escaped(branch)
+    """Return the shape of a branch that is a host, and a sub-domain as it is."""
+    return _shape(branch) if branch.startswith("^") else branch
 
 
 def _shape(text: str) -> str:
-    """Return the pattern of a text with any number where it has one."""
-    return _DIGITS.sub("[0-9]+", _escaped(text))
+    """Return a text with a sign for each of its numbers."""
+    return _DIGITS.sub(_ANY_NUMBER, text)
+
+
+def _pattern(shape: str) -> str:
+    """Return the pattern that takes any number where a shape has one."""
+    return _escaped(shape).replace(_ANY_NUMBER, "[0-9]+")
 
 
 def _domain_of(names: Collection[str]) -> str | None:
@@ -132,14 +158,6 @@ def _domain_of(names: Collection[str]) -> str | None:
     if None in domains:
         domains = {registrable_domain(name) for name in names}
     return domains.pop() if len(domains) == 1 and UNKNOWN not in domains else None
-
-
-def _holds(line: str, wanted: Iterable[str], unwanted: Iterable[str]) -> bool:
-    (entry,) = read_whitelist(f"{line}\n".encode(), "proposed").entries
-    matches = cast("ClientPattern", entry.covers).matches
-    return all(matches(name, name.lower()) for name in map(str.encode, wanted)) and not any(
-        matches(name, name.lower()) for name in map(str.encode, unwanted)
-    )
 
 
 def _lists(line: str) -> Lists:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from datetime import UTC, datetime
 from typing import Literal
 
-from postgrey_exporter.printable import printable_json
+from postgrey_exporter.printable import as_json_text
 
 
 def set_up(level: str, form: Literal["logfmt", "json"]) -> None:
@@ -34,11 +33,11 @@ class _Formatter(logging.Formatter):
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
         if self._form == "json":
-            return printable_json(json.dumps(fields, ensure_ascii=False))
+            return as_json_text(fields)
         return " ".join(f"{name}={_logfmt(value)}" for name, value in fields.items())
 
 
 def _logfmt(value: str) -> str:
     if value and all(character.isalnum() or character in "-_.:/+" for character in value):
         return value
-    return printable_json(json.dumps(value, ensure_ascii=False))
+    return as_json_text(value)

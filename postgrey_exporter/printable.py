@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 
 
@@ -12,19 +13,9 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def printable_json(text: str) -> str:
-    r"""Return JSON that means the same, in which whatever does not print is escaped (``\u009b``), line ends aside.
-
-    Between strings JSON has nothing to escape.
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char == "\n" else _units(char) for char in text)
-
-
-def _units(char: str) -> str:
-    units = char.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+def as_json_text(value: object, *, indent: int | None = None) -> str:
+    r"""Return a value in JSON, in which whatever does not print is escaped (``\u009b``)."""
+    return json.dumps(value, indent=indent).replace("\x7f", r"\u007f")  # the one of ASCII that json leaves as it is
 
 
 def command(*words: object) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from postgrey_exporter import advice
 from postgrey_exporter.advice import Advice, advise, advise_on_network, spoken
@@ -35,7 +39,8 @@ POOL = evidence(20, moved=10, delivered=20)
 def test_a_pool_is_advised_for_the_whitelist_with_its_numbers() -> None:
     found = advised(servers(POOL))
     assert found.kind == "whitelist"
-    assert found.why == "10 of 20 messages changed network, 20 arrived, after 2 h 0 min in the median"
+    fate = "10 of 20 messages changed network, 20 arrived after 2 h 0 min in the median"
+    assert found.why == f"{fate}; the entry covers 20 of 20 attempts"
     assert found.entry == r"/\.mail\.example\.com$/"
 
 
@@ -88,6 +93,117 @@ def test_clients_whose_names_say_nothing_are_not_covered_beside_a_pool() -> None
     assert (found.kind, found.entry) == ("whitelist", r"/^mta[0-9]+\.mail\.example\.com$/")
 
 
+def beside(mail: Party, others: Evidence, attempts: int, lines: Party = NOBODY) -> Advice:
+    """Return the advice on a pool beside others whose names say nothing."""
+    known = mail.evidence
+    both = evidence(
+        known.messages + others.messages, known.moved, known.delivered + others.delivered, known.lost + others.lost
+    )
+    names = SERVERS | {"h1.mail.example.com"}
+    all_servers = mail._replace(attempts=mail.attempts + attempts, evidence=both, names=lambda: names)
+    return advise("example.com", Parties(mail=mail, servers=all_servers, lines=lines))
+
+
+LITTLE_POOL = servers(evidence(5, moved=5, delivered=5), networks=2, attempts=10)
+
+
+@pytest.mark.parametrize(
+    ("others", "attempts", "kind"),
+    [
+        pytest.param(evidence(3000, lost=3000), 3000, "look", id="thousands that never return"),
+        pytest.param(evidence(3000), 3000, "look", id="thousands that have not returned yet"),
+        pytest.param(evidence(3000, delivered=2099, lost=901), 3000, "look", id="fewer than seven in ten arrive"),
+        pytest.param(evidence(3000, delivered=2100, lost=900), 3000, "whitelist", id="seven in ten arrive"),
+        pytest.param(evidence(11, lost=11), 11, "look", id="one attempt more than the pool's"),
+        pytest.param(evidence(10, lost=10), 10, "whitelist", id="as many attempts as the pool's"),
+        pytest.param(evidence(1, lost=1), 3000, "look", id="one message that hammers"),
+    ],
+)
+def test_others_that_outnumber_a_pool_and_whose_mail_does_not_arrive_make_it_a_look(
+    others: Evidence, attempts: int, kind: str
+) -> None:
+    found = beside(LITTLE_POOL, others, attempts)
+    assert (found.kind, found.entry) == (kind, r"/^mta[0-9]+\.mail\.example\.com$/")
+
+
+def test_why_tells_the_share_that_the_entry_covers_and_what_outnumbers_the_pool() -> None:
+    beside_lines = advised(LITTLE_POOL, lines=LINES._replace(attempts=3002))
+    assert beside_lines.why.endswith("5 arrived after 2 h 0 min in the median; the entry covers 10 of 3012 attempts")
+    outnumbered = beside(LITTLE_POOL, evidence(3000, lost=3000), 3000, LINES._replace(attempts=2))
+    assert outnumbered.why == (
+        "3000 of 3012 attempts came from clients whose names say nothing, and 0 of their 3000 messages arrived; "
+        "its mail servers made 10 attempts: 5 of 5 messages changed network, 5 arrived after 2 h 0 min in the median"
+    )
+
+
+@st.composite
+def any_evidence(draw: st.DrawFn) -> Evidence:
+    """Return the evidence of none, few or many messages, of which any share has any fate."""
+    messages = draw(st.integers(0, 12) | st.integers(0, 5000))
+    delivered = draw(st.sampled_from([0, messages]) | st.integers(0, messages))
+    lost = draw(st.sampled_from([0, messages - delivered]) | st.integers(0, messages - delivered))
+    return evidence(messages, draw(st.integers(0, messages)), delivered, lost, draw(st.floats(0, 2 * 86400.0)))
+
+
+@given(any_evidence(), st.integers(0, 3), st.floats(0, 10 * HOUR), st.integers(1, 5000), st.booleans())
+def test_no_sentence_contradicts_its_numbers_or_its_advice(
+    known: Evidence, networks: int, pause: float, attempts: int, are_mail_servers: bool
+) -> None:
+    party = servers(known, networks, pause, 10)
+    lines = LINES._replace(attempts=attempts, evidence=known)
+    given_advice = [
+        advised(**{"mail" if are_mail_servers else "unclear": party}),
+        advised(lines=lines),
+        advised(party, lines=lines),
+        advise_on_network(["198.51.100.7"], known),
+    ]
+    for found in given_advice:
+        assert ("none arrived" in found.why) <= (known.delivered == 0)
+        assert ("arrived after" in found.why) <= (known.delivered > 0)
+        assert not re.search(r"\b0 (arrived|never came back|may still)|\b1 (messages|attempts)|of 0 ", found.why)
+        assert ("never came back" in found.why) <= (known.lost > 0)
+        assert ("in the median" in found.why) <= (known.delivered > 1)
+        if "does no harm" in found.why:
+            assert (found.kind, known.lost) == ("ignore", 0)
+            assert known.delivered
+        if found.kind == "ignore" and not re.search("came from customers' lines|no retries", found.why):
+            assert known.delivered or known.lost
+        if found.kind == "whitelist":
+            assert "none arrived" not in found.why
+        if "too early" in found.why or "too little" in found.why:
+            assert found.kind == "look"
+
+
+@pytest.mark.parametrize(
+    ("known", "kind", "why"),
+    [
+        pytest.param(evidence(20, lost=20), "ignore", "20 of 20 messages never came back", id="all lost"),
+        pytest.param(
+            evidence(9, delivered=1, lost=8, median=600),
+            "ignore",
+            "8 of 9 messages never came back, 1 arrived after 10 min",
+            id="one arrived",
+        ),
+        pytest.param(
+            evidence(9),
+            "look",
+            "too early to tell: 0 of 9 messages changed network, none arrived, 9 may still come back",
+            id="fate unknown",
+        ),
+        pytest.param(
+            evidence(1),
+            "look",
+            "too little to go by: 0 of 1 message changed network, none arrived, 1 may still come back",
+            id="one message",
+        ),
+        pytest.param(evidence(0), "look", "too little to go by: nothing is known of their messages", id="no message"),
+    ],
+)
+def test_what_is_said_where_little_or_nothing_arrived(known: Evidence, kind: str, why: str) -> None:
+    found = advised(unclear=servers(known))
+    assert (found.kind, found.why) == (kind, why)
+
+
 @pytest.mark.parametrize(
     ("attempts", "kind"), [pytest.param(80, "ignore", id="80 %"), pytest.param(79, "look", id="79 %")]
 )
@@ -110,7 +226,7 @@ def test_a_botnet_of_customers_lines_is_ignored_though_its_mail_moves_and_arrive
         pytest.param(evidence(9, delivered=9, median=3599.9), "ignore", id="within the hour"),
         pytest.param(evidence(9, delivered=9, median=3600), "look", id="after an hour"),
         pytest.param(evidence(9, lost=9), "ignore", id="never came back"),
-        pytest.param(evidence(9), "ignore", id="not yet back, from nowhere else"),
+        pytest.param(evidence(9), "look", id="not yet back, from nowhere else: too early to tell"),
         pytest.param(evidence(50, moved=20, delivered=1, lost=9), "ignore", id="moves, but one in ten arrives"),
         pytest.param(evidence(50, moved=20, delivered=2, lost=9), "look", id="moves, more than one in ten arrives"),
         pytest.param(evidence(50, moved=20, delivered=0, lost=2), "look", id="moves, and too few are settled"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from parts import Postgrey
 
 from postgrey_exporter.domains import registrable_domain
-from postgrey_exporter.entry import MOST_BRANCHES, network_entry, whitelist_entry
+from postgrey_exporter.entry import MOST_BRANCHES, _candidates, network_entry, whitelist_entry
 from postgrey_exporter.lists import Lists, read_whitelist
 
 if TYPE_CHECKING:
@@ -124,6 +124,19 @@ def test_a_line_covers_every_wanted_and_no_unwanted_name(
         assert registrable_domain(one) == name
         for stranger in (f"{one}.evil.example", f"evil-{name}", f"mail1.evil-{name}", one.replace(".", "x")):
             assert not chosen.covers(stranger, "198.51.100.7")
+
+
+@given(domain, hosts, hosts)
+def test_what_a_line_is_taken_to_cover_is_what_explain_says(
+    name: str, wanted: list[list[str]], others: list[list[str]]
+) -> None:
+    needed = {".".join([*labels, name]) for labels in wanted}
+    asked = needed | {".".join([*labels, name]) for labels in others}
+    if not needed:
+        return
+    for line, covers in _candidates(needed, name, alone=True):
+        chosen = lists(line)
+        assert [covers(one) for one in asked] == [chosen.covers(one, "198.51.100.7") is not None for one in asked]
 
 
 @given(domain, hosts)

@@ -63,7 +63,8 @@ def _unclear(attempts: int) -> ClientKind:
         pytest.param("h2001-db8.example.com", "2001:db8::1", ClientKind.UNCLEAR, id="half-an-ipv6-network"),
         pytest.param("00163e0a1b2c.example.com", "192.0.2.1", ClientKind.LINE, id="hardware-address"),
         pytest.param("host.mailgun.net", "192.0.2.1", ClientKind.MAIL, id="domain-of-senders"),
-        pytest.param("192-0-2-1.mailgun.net", "192.0.2.1", ClientKind.LINE, id="line-in-a-domain-of-senders"),
+        pytest.param("192-0-2-1.mailgun.net", "192.0.2.1", ClientKind.MAIL, id="address-in-a-domain-of-senders"),
+        pytest.param("192-0-2-1.dsl.mailgun.net", "192.0.2.1", ClientKind.LINE, id="line-in-a-domain-of-senders"),
         pytest.param("unknown", "192.0.2.1", ClientKind.UNCLEAR, id="no-name"),
         pytest.param("h192-0-2-1.example.com", "", ClientKind.UNCLEAR, id="no-address"),
     ],
@@ -88,7 +89,9 @@ def named_clients(draw: st.DrawFn) -> Client:
     label = st.lists(piece, min_size=1, max_size=3).map("-".join)
     labels = draw(st.lists(label | st.lists(piece, min_size=1, max_size=2).map("".join), max_size=3))
     domain = draw(
-        st.sampled_from(["example.com", "mailgun.net", "example.co.uk", "a.github.io", "192.0.2.1", "com", "unknown"])
+        st.sampled_from(
+            ["example.com", "mailgun.net", "iphmx.com", "example.co.uk", "a.github.io", "192.0.2.1", "com", "unknown"]
+        )
     )
     return Client(".".join([*labels, domain]), draw(st.sampled_from([normalise(str(address)), ""])))
 

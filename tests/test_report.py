@@ -268,7 +268,7 @@ def test_each_network_of_clients_without_a_name_has_its_evidence_and_advice(repo
         "lost_messages": 0,
         "unreviewed": 3,
         "advice": "look",
-        "why": "0 of 3 messages changed network, 3 arrived, after 9 min in the median",
+        "why": "0 of 3 messages changed network, 3 arrived after 9 min in the median",
         "entry": "192.0.2.1",
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import sys
 import time
@@ -19,7 +18,7 @@ from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.cli.output import say, styled
 from postgrey_exporter.doctor import Check, Examination, Machine, Process, Verdict
 from postgrey_exporter.doctor.examination import arguments_of, is_exporter
-from postgrey_exporter.printable import printable_json
+from postgrey_exporter.printable import as_json_text
 from postgrey_exporter.settings import default_state
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def command(form: str, prometheus_url: str, **chosen: Any) -> int:
 
 def as_json(checks: Sequence[Check]) -> str:
     """Return the checklist for programs."""
-    text = json.dumps(
+    return as_json_text(
         {
             "ok": all(check.verdict is not Verdict.MEND for check in checks),
             "checks": [
@@ -95,9 +94,7 @@ def as_json(checks: Sequence[Check]) -> str:
             ],
         },
         indent=2,
-        ensure_ascii=False,
     )
-    return printable_json(text)
 
 
 def _show(checks: Sequence[Check]) -> None:

@@ -6,23 +6,27 @@ Python is asked once for each name above hosts and each form of a first label; a
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp
 
-from postgrey_exporter.counting.client cimport LINE, LONGEST_LABEL, MAIL, UNCLEAR, Client, address_of, text_of
+from postgrey_exporter.counting.client cimport LONGEST_LABEL, UNCLEAR, Client, address_of, text_of
 from postgrey_exporter.counting.hashing cimport KeyedHash
 from postgrey_exporter.counting.naming cimport has_address
 from postgrey_exporter.counting.table cimport Table
 
 from postgrey_exporter import places
-from postgrey_exporter.clientnames import SAYS_LINE, SAYS_MAC, SAYS_MAIL, SAYS_SENDER
+from postgrey_exporter.clientnames import SAYS_ALL, kind_by
 from postgrey_exporter.domains import MAX_NAME_LENGTH, UNKNOWN
 
-cdef int SAYS_A_LINE = SAYS_LINE
-cdef int SAYS_A_MAC = SAYS_MAC
-cdef int SAYS_A_SENDER = SAYS_SENDER
-cdef int SAYS_A_MAIL_SERVER = SAYS_MAIL
 cdef size_t LONGEST_HOST_NAME = MAX_NAME_LENGTH
 cdef const unsigned char *UNKNOWN_NAME = b"unknown"
 cdef enum:
     UNKNOWN_SIZE = 7
+    SIGNS = 32
+
+# What a client is by the signs of its name, with and without its address in it.
+cdef int[SIGNS][2] KINDS
+assert SAYS_ALL < SIGNS
+for _says in range(SIGNS):
+    for _by_address in range(2):
+        KINDS[_says][_by_address] = kind_by(_says, is_by_address=bool(_by_address)).value
 
 
 cdef class Placing:
@@ -128,20 +132,11 @@ cdef class Placing:
 
 
 cdef int _kind(int says, const Client *client, const unsigned char *name, size_t host_size) noexcept nogil:
-    """Return what a client is by what its name says; the same as clientnames.kind_in_domain."""
-    cdef bint line = says & SAYS_A_LINE != 0
-    cdef bint mail = says & SAYS_A_MAIL_SERVER != 0
-    # Most names say one of the two, and the address makes no difference.
-    cdef bint by_address = line == mail and (
-        says & SAYS_A_MAC != 0 or has_address(name, host_size, address_of(client, name), client.address_size)
-    )
-    if line and (by_address or not mail):
-        return LINE
-    if mail:
-        return MAIL
-    if by_address:
-        return LINE
-    return MAIL if says & SAYS_A_SENDER else UNCLEAR
+    """Return what a client is by what its name says."""
+    # Most names say enough, and the address makes no difference.
+    if KINDS[says][False] == KINDS[says][True]:
+        return KINDS[says][False]
+    return KINDS[says][has_address(name, host_size, address_of(client, name), client.address_size)]
 
 
 cdef const unsigned char *_parent_name(const unsigned char *name, size_t size) noexcept nogil:

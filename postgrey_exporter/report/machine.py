@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from postgrey_exporter.decision import GREYLIST, GREYLIST_REASONS, PASS, PASS_REASONS
-from postgrey_exporter.printable import printable_json
+from postgrey_exporter.printable import as_json_text
 
 if TYPE_CHECKING:
     from postgrey_exporter.evidence import Delays
@@ -34,7 +33,15 @@ def as_json(report: Report) -> str:
         "unknown_networks_in_all": standings.nameless_networks,
         "problems": list(report.problems),
     }
-    return printable_json(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
+    # One domain a line: with an indent, Python's encoder takes ten times as long.
+    members = (f"  {as_json_text(key)}: {_member(value)}" for key, value in content.items())
+    return "{\n" + ",\n".join(members) + "\n}\n"
+
+
+def _member(value: object) -> str:
+    if not isinstance(value, list) or not value:
+        return as_json_text(value)
+    return "[\n" + ",\n".join(f"    {as_json_text(one)}" for one in value) + "\n  ]"
 
 
 def as_csv(report: Report) -> str:

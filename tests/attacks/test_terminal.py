@@ -13,7 +13,7 @@ import pytest
 from review import scene
 from running import EXPORTER, environment
 
-from postgrey_exporter.printable import command, printable, printable_json
+from postgrey_exporter.printable import as_json_text, command, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,12 +109,12 @@ def test_the_line_editor_writes_no_style_either(folder: Path) -> None:
     assert not STYLE.search(shown)
 
 
-@pytest.mark.parametrize("text", [EVIL, "\udce9", "\U000e0001", "a\nb", "caf\u00e9 \u4f60", "\u2028"])
+@pytest.mark.parametrize("text", [EVIL, "\udce9", "\U000e0001", "a\nb", "caf\u00e9 \u4f60", "\u2028", "\x7f"])
 def test_escaped_text_prints_and_json_means_the_same(text: str) -> None:
     import json  # noqa: PLC0415
 
     assert printable(text).isprintable()
-    shown = printable_json(json.dumps([text], ensure_ascii=False))
+    shown = as_json_text([text])
     assert shown.isprintable()
     assert json.loads(shown) == [text]
 

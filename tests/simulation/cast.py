@@ -29,6 +29,7 @@ Kind = Literal[
     "bots",
     "botnet",
     "snowshoe",
+    "bots and servers",
 ]
 
 _MAILBOXES: Final = tuple(

@@ -61,11 +61,9 @@ def judge(senders: Iterable[Sender], week: Week, lists: Lists | None = None) -> 
 
 def _fault(sender: Sender, standing: DomainStanding, seen: set[tuple[str, ...]]) -> str | None:
     advice = standing.advice
-    if advice.kind == "look" and not sender.is_named_clearly:
-        return None
-    if advice.kind != sender.right:
+    if advice.kind != sender.right and (advice.kind != "look" or sender.is_named_clearly):
         return f"should be {sender.right}"
-    if advice.kind != "whitelist":
+    if advice.entry is None or (advice.kind == "look" and sender.kind != "bots and servers"):
         return None
     line = Lists([read_whitelist(f"{advice.entry}\n".encode(), "proposed")])
     missed = [name for name, address in seen if not line.covers(name, address)]

@@ -29,7 +29,7 @@ def test_the_advice_is_right_and_lets_no_spam_in(comparison: Comparison) -> None
 
 def test_every_kind_of_advice_is_given(comparison: Comparison) -> None:
     assert {verdict.standing.advice.kind for verdict in comparison.verdicts} == {"whitelist", "ignore", "look"}
-    assert len({verdict.sender.kind for verdict in comparison.verdicts if verdict.counts}) == 11
+    assert len({verdict.sender.kind for verdict in comparison.verdicts if verdict.counts}) == 12
 
 
 def test_after_the_proposed_entries_the_pools_are_not_delayed_any_more(comparison: Comparison) -> None:

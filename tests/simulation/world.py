@@ -6,6 +6,8 @@ What counts as the right advice:
   was greylisted and none of the customers of the same domain, seen or not;
 - ``ignore`` for spam of any kind, and for senders whose mail greylisting delays for less than an hour: servers and
   newsletters that come back to where they were, and a hoster's customers of both sorts;
+- ``ignore`` or ``look``, never ``whitelist``, for a domain that has two well-named servers beside many bots:
+  whether the servers look like a pool is chance;
 - ``look`` for senders that come back from the same network but only after hours: they are delayed for no gain if they
   are wanted, and a spammer with a mail server looks just the same.
 
@@ -50,6 +52,7 @@ RIGHT: Final[dict[Kind, Literal["whitelist", "ignore", "look"]]] = {
     "bots": "ignore",
     "botnet": "ignore",
     "snowshoe": "ignore",
+    "bots and servers": "ignore",
 }
 _GIVES_UP: Final = 15 * MINUTE
 """Patience of a mail that is worthless afterwards: a code to log in with."""
@@ -78,6 +81,7 @@ def world(seed: int) -> list[Sender]:
         *(_snowshoe(cast, f"mail{{n}}.example.{places.pop()}") for _ in range(5)),
         *(_bots(cast, lines.pop()) for _ in range(14)),
         *(_botnet(cast, lines.pop()) for _ in range(7)),
+        *(_bots_and_servers(cast, f"example.{places.pop()}") for _ in range(3)),
     ]
 
 
@@ -91,7 +95,7 @@ def _sender(
 ) -> Sender:
     known = tuple(mails)
     (domain,) = {registrable_domain(host.name) for mail in known for host in mail.origin.hosts}
-    clear = template not in {*UNCLEAR_POOLS, *UNCLEAR_LINES}
+    clear = kind != "bots and servers" and template not in {*UNCLEAR_POOLS, *UNCLEAR_LINES}
     return Sender(domain, kind, RIGHT[kind], known, clear, frozenset(pool), frozenset(bots))
 
 
@@ -236,6 +240,19 @@ def _bots(cast: Cast, template: str) -> Sender:
     """Make an ISP whose customers' machines send spam: once, or hammering, or patiently from the same address."""
     lines = cast.hosts(template, cast.rng.randint(4, 14), cast.rng.randint(2, 8))
     return _sender("bots", _dial_up(cast, lines, cast.rng.randint(18, 70)), bots=lines, template=template)
+
+
+def _bots_and_servers(cast: Cast, domain: str) -> Sender:
+    """Make two well-named servers that behave as a pool, under the domain of many bots whose names say nothing."""
+    rng = cast.rng
+    servers = cast.hosts(rng.choice(("mta{n}.", "mail{n}.out.", "mx{n}.w{place}.")) + domain, 2, 1)
+    bots = cast.hosts(
+        rng.choice(("h{big}.", "w{n}x{big}.out.", "node{x}{y}{big}.w1.")) + domain, 12, rng.randint(4, 12)
+    )
+    origin = Origin(servers, _QUICK, patience=DAY, stays=0.0)
+    mails = [*cast.mails(rng.randint(5, 8), [origin], _unique(rng))]
+    mails += (cast.spam(bot, (25.0,), 0.0) for bot in bots for _ in range(2))
+    return _sender("bots and servers", mails, bots=bots)
 
 
 def _dial_up(cast: Cast, lines: tuple[Host, ...], count: int) -> Iterator[Message]:
