@@ -8,6 +8,7 @@ import os
 import sqlite3
 from contextlib import contextmanager
 from itertools import chain, count, islice
+from os.path import samestat
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
@@ -43,19 +44,33 @@ def lock(path: Path) -> IO[bytes]:
 
     Raises `StateLockedError`, or `StateError` where the folder can't be written.
     """
+    name = Path(f"{path}.lock")
+    while True:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.fdopen(os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")
+        except OSError as error:
+            raise unwritable(path, error) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.close()
+            raise StateLockedError(
+                f"{path}: another postgrey-exporter is using this state; stop it, or name another file with --state"
+            ) from error
+        if has_name(handle, name):
+            return handle
+        handle.close()  # it was deleted before it was locked: others would lock a new one
+
+
+def has_name(file: IO[bytes], name: Path) -> bool:
+    """Tell whether an open file is the one of a name. Raises `StateError` where the name can't be looked at."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.fdopen(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")
+        return samestat(name.stat(), os.fstat(file.fileno()))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
-        raise unwritable(path, error) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise StateLockedError(
-            f"{path}: another postgrey-exporter is using this state; stop it, or name another file with --state"
-        ) from error
-    return handle
+        raise unwritable(name, error) from error
 
 
 def open_writable(path: Path) -> sqlite3.Connection:

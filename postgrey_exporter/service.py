@@ -119,8 +119,9 @@ class Service:
 
     def reload(self) -> None:
         """Have lists and configuration read again at once; may be called from any thread."""
-        self._reload_asked = True
-        self._turns.wake()
+        if not self._reload_asked:
+            self._reload_asked = True
+            self._turns.wake()
 
     def view(self) -> View:
         """Return what the metrics are made of, after reading what the log has grown by. Raises `StateError`."""
@@ -174,6 +175,7 @@ class Service:
             return False
         except StateError as error:
             self._note_state("written", error)
+            self._evidence.note_all()  # it may have been begun anew
             return False
         self._note_state("written", None)
         if has_looked:

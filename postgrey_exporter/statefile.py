@@ -12,10 +12,11 @@ import sqlite3
 from contextlib import closing
 from os.path import samestat
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.database import (
     StateError,
+    has_name,
     is_damage,
     lock,
     open_writable,
@@ -24,6 +25,9 @@ from postgrey_exporter.database import (
     translate,
     unwritable,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _LOG, _INDEX = "-wal", "-shm"
 _PARTS: Final = ("", _LOG, _INDEX)
@@ -73,35 +77,43 @@ class StateFile:
         Raises `StateTakenAwayError` where it had been taken away: all of it was written there again, or a new one
         was begun where nothing could be saved. Raises `StateError` where that can't be done now.
         """
-        self._check_lock()
+        if self.is_in_place():
+            return
+        self._renew_lock()
         known, present = self._known, parts(self.path)
         main = present.get("", known[""])
-        is_shorter = main.st_size < known[""].st_size
-        if not is_shorter and all(suffix in present and samestat(present[suffix], known[suffix]) for suffix in known):
-            # The write-ahead log and its index come with the first commit.
-            self._known = present
-            return
         if not samestat(main, known[""]):
+            # What is left of ours would be taken for the new one's.
+            ours = {suffix for suffix in present.keys() & known if samestat(present[suffix], known[suffix])}
+            self._remove_log(ours)
             raise StateError(
                 f"{self.path}: the state was replaced by another file while it was in use; restart to go on with the "
                 "new one, or move it away to have the old one written there again"
             )
-        if is_shorter:
+        if main.st_size < known[""].st_size:
             self._begin_anew("was cut short")
-        self._write_again()
+        if not self.is_in_place():
+            self._write_again(is_gone="" not in present)
+
+    def is_in_place(self) -> bool:
+        """Tell whether the files that are open are those of the state's name. Raises `StateError`."""
+        if not has_name(self._lock, Path(f"{self.path}.lock")):
+            return False
+        known, present = self._known, parts(self.path)
+        if any(suffix not in present or not samestat(present[suffix], known[suffix]) for suffix in known):
+            return False
+        if present[""].st_size < known[""].st_size:
+            return False
+        # The write-ahead log and its index come with the first commit.
+        self._known = present
+        return True
 
     def _open(self) -> None:
         self.db = open_writable(self.path)
         self._known = parts(self.path)
 
-    def _check_lock(self) -> None:
-        try:
-            is_mine = samestat(Path(f"{self.path}.lock").stat(), os.fstat(self._lock.fileno()))
-        except (FileNotFoundError, NotADirectoryError):
-            is_mine = False
-        except OSError as error:
-            raise unwritable(self.path, error) from error
-        if is_mine:
+    def _renew_lock(self) -> None:
+        if has_name(self._lock, Path(f"{self.path}.lock")):
             return
         if not self.path.parent.is_dir():
             # Not made anew: it may be where a disk is to be mounted again.
@@ -109,13 +121,15 @@ class StateFile:
         before, self._lock = self._lock, lock(self.path)
         before.close()
 
-    def _write_again(self) -> None:
-        """Write all of the state to a new file under its name."""
+    def _write_again(self, *, is_gone: bool) -> None:
+        """Write all of the state to a new file under its name, which ``is_gone`` or lacks a part."""
         copy = Path(f"{self.path}{_COPY}")
         try:
             copy.unlink(missing_ok=True)
             os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             try:
+                if not is_gone:
+                    self._empty_log()
                 with closing(sqlite3.connect(copy)) as db:
                     self.db.backup(db)
                 sync(copy)
@@ -132,13 +146,22 @@ class StateFile:
         self._reopen()
         raise StateTakenAwayError(f"{self.path}: was deleted while it was in use; all of it was written there again")
 
+    def _empty_log(self) -> None:
+        """Have everything in the database, so that nothing is lost without its write-ahead log."""
+        busy, pages, done = self.db.execute("PRAGMA wal_checkpoint").fetchone()
+        if busy or pages != done:
+            raise StateError(f"{self.path}: a part of the state was deleted while others read it; trying again")
+
     def _put_in_place(self, copy: Path) -> None:
-        for suffix in (_LOG, _INDEX):  # whoever opens the copy is not to take them for its own
-            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        self._remove_log({_LOG, _INDEX})  # whoever opens the copy is not to take them for its own
         if self.path.exists():
             copy.replace(self.path)
         else:
             os.link(copy, self.path)  # unlike a rename, this overwrites nothing that was put there just now
+
+    def _remove_log(self, suffixes: Iterable[str]) -> None:
+        for suffix in suffixes:
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
 
     def _begin_anew(self, reason: str) -> None:
         aside = set_aside(self.path)

@@ -8,13 +8,14 @@ counter goes back when the power fails, and one flush a commit is cheap at a com
 from __future__ import annotations
 
 import json
+import logging
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.client_store import judge_all, merge_greylisted, prune_greylisted
 from postgrey_exporter.counting.hashing import KEY_SIZE
-from postgrey_exporter.database import translated
+from postgrey_exporter.database import StateError, translated
 from postgrey_exporter.domain_store import keep_to_limit
 from postgrey_exporter.message_store import all_seen, give_up_oldest, merge_messages, prune_messages
 from postgrey_exporter.statefile import StateFile, StateTakenAwayError
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from postgrey_exporter.counting.increment import Increment
     from postgrey_exporter.lists import Lists
     from postgrey_exporter.window import Window
+
+_log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 300.0
 """How far behind the present `Store.note_look` may be."""
@@ -53,8 +56,13 @@ class Store:
         self._begin()
 
     def close(self) -> None:
-        """Close the state; everything that was merged is on disk."""
-        self._file.close()
+        """Close the state; everything that was merged is on disk, under its name if that can be had."""
+        try:
+            self.check()
+        except StateError as error:
+            _log.error("%s", error)
+        finally:
+            self._file.close()
 
     def check(self) -> None:
         """Make sure that what is committed next goes to the file of the state's name, see `StateFile.check`.
@@ -202,6 +210,8 @@ class Store:
         with translated(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                if not self._file.is_in_place():
+                    raise StateError(f"{self.path}: the state was taken away just now; trying again")
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:

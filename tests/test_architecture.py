@@ -136,7 +136,7 @@ OUTER: Final = {
 BUILT_IN: Final = {"print", "input", "exit", "quit"}
 REASONS: Final = {
     "postgrey_exporter.sources.journalctl": {"os.environ"},  # what journalctl is started with
-    "postgrey_exporter.__main__": set[str](),
+    "postgrey_exporter.__main__": {"sys.argv"},  # what a signal means, from the very beginning
 }
 
 

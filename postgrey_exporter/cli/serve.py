@@ -39,8 +39,6 @@ def command(
     Every option is an environment variable too: --mail-log is POSTGREY_EXPORTER_MAIL_LOG.
     """
     settings = ReadingSettings(**reading_options)
-    # What is to be read again is read for the first time below.
-    signal.signal(signal.SIGHUP, lambda *_: None)
     with reading(settings) as (ingest, reader):
         for source in ingest.sources:
             source.check()
@@ -55,6 +53,8 @@ def command(
             service.run()
         finally:
             servers.stop()
+            for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)  # it ends already
         _log.info("stopped; everything that was read is committed")
 
 

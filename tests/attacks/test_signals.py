@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+from pathlib import Path
 from signal import SIGHUP, SIGTERM
 from typing import TYPE_CHECKING
 
 import pytest
 from loglines import decision
-from parts.waiting import wait_until
-from running import NOW, Files, Serve
+from parts.waiting import free_port, wait_until
+from running import EXPORTER, NOW, Files, Serve, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -50,5 +52,31 @@ def test_any_number_of_signals_at_any_moment(files: Files, at_length: Callable[[
         for _ in range(at_length(2_000, 200_000)):
             os.kill(serve.pid, SIGHUP)
         assert serve.ask("/metrics").status == 200
-        os.kill(serve.pid, SIGHUP)
-        assert serve.end(SIGTERM) == 0
+        assert serve.ask("/metrics").status == 200
+
+
+def is_deaf(pid: int) -> bool:
+    """Tell whether SIGHUP does not end a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = re.findall(r"^Sig(?:Ign|Cgt):\t([0-9a-f]+)$", status, re.MULTILINE)
+    return any(int(mask, 16) >> (SIGHUP - 1) & 1 for mask in masks)
+
+
+def test_signals_from_its_start_to_its_end(files: Files, tmp_path: Path) -> None:
+    """Only while Python itself starts, for some hundredths of a second, does one end it."""
+    said = tmp_path / "said"
+    address = f"127.0.0.1:{free_port()}"
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            [*EXPORTER, "serve", *files.options, "--web.listen-address", address], env=environment(), stderr=output
+        )
+
+    def still_runs() -> bool:
+        process.send_signal(SIGHUP)
+        return process.poll() is None
+
+    wait_until(lambda: is_deaf(process.pid))
+    wait_until(lambda: not still_runs() or "listening" in said.read_text())
+    process.send_signal(SIGTERM)
+    wait_until(lambda: not still_runs())
+    assert process.returncode == 0, said.read_text()

@@ -123,6 +123,34 @@ def test_another_state_under_the_name_is_left_alone(files: Files, writer: Writer
         assert counts_are_right(files, writer, serve.ask("/metrics").text)
 
 
+def test_a_restored_backup_holds_what_it_held(files: Files, writer: Writer) -> None:
+    writer.write(50)
+    backup = files.state.with_name("backup")
+    ended = running.run("collect", *files.options)
+    assert counts_are_right(files, writer, ended.stdout)
+    shutil.copy2(files.state, backup)
+    before = files.counted()
+    writer.write(50)
+    with Serve(files) as serve:
+        serve.ask("/metrics")
+        backup.replace(files.state)
+        wait_until(lambda: up(serve.ask("/metrics").text) == 0)
+        serve.end(SIGKILL)
+    assert files.counted() == before
+    ended = running.run("collect", *files.options)
+    assert counts_are_right(files, writer, ended.stdout)
+
+
+def test_what_is_deleted_right_before_the_end_is_there_at_the_next_start(files: Files, writer: Writer) -> None:
+    writer.write(50)
+    with files.ingest() as ingest:
+        ingest.advance(running.NOW)
+        secret = ingest.store.secret()
+        files.state.unlink()
+    with files.ingest() as ingest:
+        assert ingest.store.secret() == secret
+
+
 def test_a_folder_that_is_away_for_a_while_is_waited_for(files: Files, writer: Writer) -> None:
     writer.write(50)
     with Serve(files) as serve:
