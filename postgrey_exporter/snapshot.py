@@ -12,7 +12,7 @@ from postgrey_exporter.database import open_readable, translated
 from postgrey_exporter.decision import Client
 from postgrey_exporter.domain_store import DEFAULT_MAX_DOMAINS, OTHER
 from postgrey_exporter.domains import UNKNOWN
-from postgrey_exporter.message_store import messages_by_domain, uncovered_messages
+from postgrey_exporter.message_store import messages_by_domain, messages_of, uncovered_messages
 from postgrey_exporter.parser import FOREIGN
 from postgrey_exporter.window import HOUR
 
@@ -144,6 +144,36 @@ class StateReader:
                     for _, *message in own:
                         facts.add_message(*message)
                 yield facts
+
+    def rows_of(self, domain: str, most: int) -> int:
+        """Return how many clients and messages there are of a domain, counted up to ``most``. Raises `StateError`."""
+        counted = " + ".join(
+            f"(SELECT count(*) FROM (SELECT 1 FROM {table} WHERE domain = domain.id LIMIT ?2))"  # noqa: S608
+            for table in ("client", "message")
+        )
+        with translated(self._path):
+            row = self._db.execute(f"SELECT {counted} FROM domain WHERE name = ?1", (domain, most)).fetchone()  # noqa: S608
+        return 0 if row is None else row[0]
+
+    def facts_of(self, domains: Iterable[str]) -> Iterator[DomainFacts]:
+        """Yield those of some domains that were greylisted inside the window as kept. Raises `StateError`.
+
+        They are found by an index that does not tell attempts apart: all of them count as new.
+        """
+        with translated(self._path):
+            for domain in domains:
+                clients = self._db.execute(
+                    "SELECT name, address, attempts FROM client "
+                    "WHERE domain = (SELECT id FROM domain WHERE name = ?) AND attempts > 0",
+                    (domain,),
+                ).fetchall()
+                if clients:
+                    facts = DomainFacts(domain)
+                    for name, address, attempts in clients:
+                        facts.add_client(name, address, attempts, 0)
+                    for message in messages_of(self._db, domain):
+                        facts.add_message(*message)
+                    yield facts
 
     def evidence(self, domains: Iterable[str], now: float) -> dict[str, tuple[Evidence, int]]:
         """Return for each domain what became of its uncovered clients' messages, and the number of their networks.
