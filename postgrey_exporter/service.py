@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.counting.table import give_back_free
@@ -23,7 +22,7 @@ from postgrey_exporter.standing import standings
 from postgrey_exporter.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from postgrey_exporter.ingest import Ingest
@@ -125,21 +124,17 @@ class Service:
             return await asyncio.to_thread(self._made_view)
         return self._view
 
-    def standings(self, domains: Collection[str], most_rows: int) -> tuple[dict[str, DomainStanding], set[str]]:
-        """Return what is known of some domains inside the window, and which of them have too much to be looked at.
+    def reader(self) -> StateReader:
+        """Return a connection to the state for another thread, to be closed by it. Raises `StateError`."""
+        return self._reader.again()
 
-        No more than ``most_rows`` clients and messages are looked at in all. Attempts are not told apart, see
-        `StateReader.facts_of`. Raises `StateError`.
+    def standing(self, reader: StateReader, domain: str) -> DomainStanding | None:
+        """Return what is known of a domain that was greylisted inside the window. Raises `StateError`.
+
+        Attempts are not told apart, see `StateReader.facts_of`.
         """
-        with closing(self._reader.again()) as reader:
-            chosen, left = [], most_rows
-            for domain in domains:
-                rows = reader.rows_of(domain, left + 1)
-                if rows <= left:
-                    chosen.append(domain)
-                    left -= rows
-            known = standings(reader.facts_of(chosen), self._ingest.lists.lists, self._clock())
-        return {standing.domain: standing for standing in known.domains}, set(domains).difference(chosen)
+        known = standings(reader.facts_of(domain), self._ingest.lists.lists, self._clock()).domains
+        return known[0] if known else None
 
     def pause(self) -> None:
         """Be called between two blocks of lines."""

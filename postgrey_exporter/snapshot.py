@@ -12,6 +12,7 @@ from postgrey_exporter.database import open_readable, translated
 from postgrey_exporter.decision import Client
 from postgrey_exporter.domain_store import DEFAULT_MAX_DOMAINS, OTHER
 from postgrey_exporter.domains import UNKNOWN
+from postgrey_exporter.evidence import Totals
 from postgrey_exporter.message_store import messages_by_domain, messages_of, uncovered_messages
 from postgrey_exporter.parser import FOREIGN
 from postgrey_exporter.window import HOUR
@@ -145,35 +146,45 @@ class StateReader:
                         facts.add_message(*message)
                 yield facts
 
-    def rows_of(self, domain: str, most: int) -> int:
-        """Return how many clients and messages there are of a domain, counted up to ``most``. Raises `StateError`."""
-        counted = " + ".join(
-            f"(SELECT count(*) FROM (SELECT 1 FROM {table} WHERE domain = domain.id LIMIT ?2))"  # noqa: S608
-            for table in ("client", "message")
-        )
-        with translated(self._path):
-            row = self._db.execute(f"SELECT {counted} FROM domain WHERE name = ?1", (domain, most)).fetchone()  # noqa: S608
-        return 0 if row is None else row[0]
+    def totals(self, domain: str, most: int) -> Totals | None:
+        """Return how often a domain's clients were greylisted inside the window as kept, all attempts as new.
 
-    def facts_of(self, domains: Iterable[str]) -> Iterator[DomainFacts]:
-        """Yield those of some domains that were greylisted inside the window as kept. Raises `StateError`.
-
-        They are found by an index that does not tell attempts apart: all of them count as new.
+        Nothing is returned of a domain with more than ``most`` clients. Raises `StateError`.
         """
         with translated(self._path):
-            for domain in domains:
-                clients = self._db.execute(
-                    "SELECT name, address, attempts FROM client "
-                    "WHERE domain = (SELECT id FROM domain WHERE name = ?) AND attempts > 0",
-                    (domain,),
-                ).fetchall()
-                if clients:
-                    facts = DomainFacts(domain)
-                    for name, address, attempts in clients:
-                        facts.add_client(name, address, attempts, 0)
-                    for message in messages_of(self._db, domain):
-                        facts.add_message(*message)
-                    yield facts
+            clients, *known = self._db.execute(
+                """
+                SELECT count(*), count(DISTINCT network), total(attempts),
+                    total(attempts) FILTER (WHERE verdict = 0), max(verdict = 1), max(verdict = 2)
+                FROM (
+                    SELECT network, attempts, verdict FROM client
+                    WHERE domain = (SELECT id FROM domain WHERE name = ?) LIMIT ?
+                )
+                """,
+                (domain, most + 1),
+            ).fetchone()
+        if clients > most:
+            return None
+        networks, attempts, unreviewed, is_whitelisted, is_ignored = known
+        return Totals(int(attempts), 0, clients, networks, int(unreviewed), bool(is_whitelisted), bool(is_ignored))
+
+    def facts_of(self, domain: str) -> Iterator[DomainFacts]:
+        """Yield the facts of one domain, if it was greylisted inside the window as kept. Raises `StateError`.
+
+        Its clients are found by an index that does not tell attempts apart: all of them count as new.
+        """
+        with translated(self._path):
+            clients = self._db.execute(
+                "SELECT name, address, attempts FROM client WHERE domain = (SELECT id FROM domain WHERE name = ?)",
+                (domain,),
+            ).fetchall()
+            if clients:
+                facts = DomainFacts(domain)
+                for name, address, attempts in clients:
+                    facts.add_client(name, address, attempts, 0)
+                for message in messages_of(self._db, domain):
+                    facts.add_message(*message)
+                yield facts
 
     def evidence(self, domains: Iterable[str], now: float) -> dict[str, tuple[Evidence, int]]:
         """Return for each domain what became of its uncovered clients' messages, and the number of their networks.

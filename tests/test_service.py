@@ -23,6 +23,7 @@ from postgrey_exporter import service as service_module
 from postgrey_exporter import turns as turns_module
 from postgrey_exporter.database import StateError
 from postgrey_exporter.decision import GREYLIST, NEW
+from postgrey_exporter.evidence import Totals
 from postgrey_exporter.service import Service
 from postgrey_exporter.snapshot import StateReader
 
@@ -185,8 +186,10 @@ def test_a_scrape_during_the_first_reading_shows_what_is_committed(
 
         assert shown(service) == 1
         assert not service.ready
-        known, _ = service.standings(["example.com"], 10)
-        assert known["example.com"].greylisted == 1
+        with closing(service.reader()) as reader:
+            known = service.standing(reader, "example.com")
+        assert known is not None
+        assert known.greylisted == 1
 
         source.may_go_on.set()
         wait_until(lambda: service.ready)
@@ -274,29 +277,35 @@ def test_scrapes_at_the_same_time_agree(files: Files) -> None:
     assert seen == [5] * 8
 
 
-def test_what_is_known_of_some_domains_is_of_the_window(files: Files) -> None:
+def test_what_is_known_of_a_domain_is_of_the_window(files: Files) -> None:
     files.append(decision(NOW - 60), decision(NOW - 8 * 86400), decision(NOW - 60, "mail.example.net"))
+    files.append(decision(NOW - 60, reason="early-retry (300s missing)"))
     files.ignore.write_text("example.net\n")
     with serving(files) as service, running(service):
         wait_until(lambda: service.ready)
-        known, too_large = service.standings(["example.com", "example.net", "example.org"], 10)
+        with closing(service.reader()) as reader:
+            known = [service.standing(reader, domain) for domain in ("example.com", "example.net", "example.org")]
+            totals = [reader.totals(domain, 1) for domain in ("example.com", "example.net", "example.org")]
 
-    assert [(one.domain, one.greylisted, one.covered_by) for one in known.values()] == [
-        ("example.com", 1, None),
+    assert [one and (one.domain, one.greylisted, one.covered_by) for one in known] == [
+        ("example.com", 2, None),
         ("example.net", 1, "ignore"),
+        None,
     ]
-    assert too_large == set()
+    assert totals == [
+        Totals(2, 0, 1, 1, 2, is_whitelisted=False, is_ignored=False),
+        Totals(1, 0, 1, 1, 0, is_whitelisted=False, is_ignored=True),
+        Totals(0, 0, 0, 0, 0, is_whitelisted=False, is_ignored=False),
+    ]
 
 
-def test_no_more_is_looked_at_than_was_allowed(files: Files) -> None:
+def test_a_domain_with_more_clients_than_allowed_is_not_added_up(files: Files) -> None:
     files.append(*[decision(NOW - 60, f"m{number}.example.com") for number in range(5)])
-    files.append(decision(NOW - 60, "mail.example.net"))
     with serving(files) as service, running(service):
         wait_until(lambda: service.ready)
-        known, too_large = service.standings(["example.com", "example.net"], 5)
-
-    assert list(known) == ["example.net"]
-    assert too_large == {"example.com"}
+        with closing(service.reader()) as reader:
+            assert reader.totals("example.com", 4) is None
+            assert reader.totals("example.com", 5) is not None
 
 
 # --- the end

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
@@ -31,6 +33,7 @@ _PIECE_BYTES: Final = 128 << 10
 """So much of an answer waits for a slow client; the rest is shared with others who read the same. Less than two of
 the segments that loopback carries would have each end wait for the other."""
 
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 _VERSIONS: Final = (b"1.0", b"1.1")
 
 
@@ -65,8 +68,12 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once, and throw away what was not sent."""
         self._is_aborted = True
-        if self._is_open:
-            self._transport.abort()
+        if not self._is_open:
+            return
+        if self._answering is not None:
+            # The system would go on for minutes with what it holds of the answer.
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self._transport.abort()
 
     # --- what the transport calls
 
