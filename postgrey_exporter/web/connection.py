@@ -82,12 +82,13 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._is_open = True
         self._transport.set_write_buffer_limits(0)
-        if self._is_aborted:
-            self._transport.abort()
         self._allow(HEAD_SECONDS)
+        if self._is_aborted:  # while it was being opened
+            self.abort()
 
     def connection_lost(self, _: Exception | None) -> None:
         """Give up what is under way."""
+        self._is_open = False
         self._forbid()
         self._room.leave(self)
         if self._answering is not None:
