@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Set as AbstractSet
 
+    from postgrey_exporter.lists import ListKind
+
 
 class Delays(NamedTuple):
     """Seconds that deliveries took."""
@@ -49,6 +51,13 @@ class Totals(NamedTuple):
     """Whether the whitelist covers some of the clients."""
     is_ignored: bool
     """Whether an ignore file covers some of them."""
+
+    @property
+    def covered_by(self) -> ListKind | None:
+        """What covers all of the clients; ``ignore`` when it takes both lists; none when one is left uncovered."""
+        if self.unreviewed:
+            return None
+        return "ignore" if self.is_ignored else "whitelist"
 
 
 class DomainChange(NamedTuple):

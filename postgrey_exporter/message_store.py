@@ -104,6 +104,12 @@ def messages_by_domain(db: sqlite3.Connection, since: float, until: float) -> It
     )
 
 
+def messages_of(db: sqlite3.Connection, domain: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the messages of one domain, as `facts.DomainFacts.add_message` takes them."""
+    query = f"SELECT {_COLUMNS} FROM message WHERE domain = (SELECT id FROM domain WHERE name = ?)"  # noqa: S608
+    return db.execute(query, (domain,))
+
+
 def uncovered_messages(db: sqlite3.Connection, domain: str) -> Iterator[tuple[Any, ...]]:
     """Yield the messages of one domain that were first tried from a network where no list covers some client."""
     query = (

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from postgrey_exporter.evidence import Evidence
+    from postgrey_exporter.ingest import Ingest
     from postgrey_exporter.lists import ListFileStatus
     from postgrey_exporter.snapshot import Snapshot
     from postgrey_exporter.sources import SourceStatus
@@ -43,6 +44,21 @@ class View:
     state_up: bool
     state_bytes: int
     max_domains: int
+
+
+def make_view(
+    ingest: Ingest, snapshot: Snapshot, evidence: Mapping[str, tuple[Evidence, int]], *, state_up: bool
+) -> View:
+    """Put together what the metrics are made of."""
+    return View(
+        snapshot=snapshot,
+        evidence=evidence,
+        sources=ingest.statuses,
+        lists=tuple(ingest.lists.statuses()),
+        state_up=state_up,
+        state_bytes=ingest.store.size_bytes(),
+        max_domains=ingest.store.max_domains,
+    )
 
 
 def families(view: View) -> Iterator[Metric | ByDomain]:

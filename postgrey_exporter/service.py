@@ -8,27 +8,28 @@ answer that was prepared after the latest commit, and the next one shows the res
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
-from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.counting.table import give_back_free
 from postgrey_exporter.database import StateError
 from postgrey_exporter.evidence_cache import EvidenceCache
-from postgrey_exporter.metrics import View
+from postgrey_exporter.metrics import make_view
 from postgrey_exporter.parser import DECISION
-from postgrey_exporter.standing import Standings, standings
+from postgrey_exporter.standing import standings
 from postgrey_exporter.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from postgrey_exporter.evidence import Evidence
     from postgrey_exporter.ingest import Ingest
     from postgrey_exporter.lists import ListFileStatus
+    from postgrey_exporter.metrics import View
     from postgrey_exporter.snapshot import Snapshot, StateReader
+    from postgrey_exporter.standing import DomainStanding
     from postgrey_exporter.window import Window
 
 _log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class StoppedError(Exception):
 
 
 class Service:
-    """Joins the reading with the answering; used by one reading and any number of answering threads."""
+    """Joins the reading with the answering: one thread reads, and an event loop in another one answers."""
 
     def __init__(self, ingest: Ingest, reader: StateReader, window: Window, clock: Callable[[], float]) -> None:
         """Take the parts. ``clock`` returns the present in seconds since the epoch."""
@@ -74,6 +75,7 @@ class Service:
         self._is_busy = False
         self.prepare: Callable[[View], None] = lambda _: None
         """Called with each new view by the thread that reads, so that the work is done before somebody waits."""
+        self._is_unprepared = False
         self._source_errors: dict[str, str | None] = {}
         self._lists_said: dict[tuple[str, Path], ListFileStatus] = {}
 
@@ -84,19 +86,18 @@ class Service:
 
     def run(self) -> None:
         """Read on until `stop` is called."""
-        asked = 0
         rest = POLL_SECONDS
         self._publish()
         while not self._stopping:
-            before, asked = asked, self._turns.begin()
+            is_asked = self._turns.begin()
             was_ready = self.ready
             if self._reload_asked:
                 self._reload()
-            is_read = self._advance(asked=asked > before)
+            is_read = self._advance(asked=is_asked)
             is_calm = self._is_calm()
-            if asked > before or self._has_news or self._state_errors:
+            if is_asked or self._has_news or self._state_errors:
                 self._publish()
-            self._turns.end(asked, following=was_ready)
+            self._turns.end(following=was_ready)
             if is_read and not was_ready:
                 self._say_what_was_found()
                 give_back_free()
@@ -123,19 +124,26 @@ class Service:
             self._reload_asked = True
             self._turns.wake()
 
-    def view(self) -> View:
+    async def view(self) -> View:
         """Return what the metrics are made of, after reading what the log has grown by. Raises `StateError`."""
         if self._caught_up.is_set():
-            self._turns.ask()
-        return self._view or self._made_view()
+            asked = self._turns.ask()
+            await asyncio.wait([asyncio.wrap_future(asked.ended)], timeout=asked.patience)
+        if self._view is None:
+            return await asyncio.to_thread(self._made_view)
+        return self._view
 
-    def standings(self) -> Standings:
-        """Return the standings of the window. Raises `StateError`."""
-        lists = self._ingest.lists.lists
-        with closing(self._reader.again()) as reader:
-            now = self._clock()
-            first_hour = self._window.first_hour(now)
-            return standings(reader.facts(first_hour), lists, now)
+    def reader(self) -> StateReader:
+        """Return a connection to the state for another thread, to be closed by it. Raises `StateError`."""
+        return self._reader.again()
+
+    def standing(self, reader: StateReader, domain: str) -> DomainStanding | None:
+        """Return what is known of a domain that was greylisted inside the window. Raises `StateError`.
+
+        Attempts are not told apart, see `StateReader.facts_of`.
+        """
+        known = standings(reader.facts_of(domain), self._ingest.lists.lists, self._clock()).domains
+        return known[0] if known else None
 
     def pause(self) -> None:
         """Be called between two blocks of lines."""
@@ -199,8 +207,15 @@ class Service:
             self._view = self._made_view()
         except StateError as error:
             self._note_state("read", error)
-        else:
+            return
+        try:
             self.prepare(self._view)
+        except Exception as error:  # noqa: BLE001 - the reading goes on, and answers are made where somebody asks
+            if not self._is_unprepared:
+                _log.error("answers can't be prepared: %r; reading goes on", error, exc_info=error)
+            self._is_unprepared = True
+        else:
+            self._is_unprepared = False
 
     def _made_view(self) -> View:
         with self._using_reader:
@@ -289,18 +304,3 @@ def _say_what_list_says(status: ListFileStatus) -> None:
         _log.warning("%s", warning)
     if len(status.warnings) > MOST_WARNINGS_LOGGED:
         _log.warning("%s: %d more lines like these", status.path, len(status.warnings) - MOST_WARNINGS_LOGGED)
-
-
-def make_view(
-    ingest: Ingest, snapshot: Snapshot, evidence: Mapping[str, tuple[Evidence, int]], *, state_up: bool
-) -> View:
-    """Put together what the metrics are made of."""
-    return View(
-        snapshot=snapshot,
-        evidence=evidence,
-        sources=ingest.statuses,
-        lists=tuple(ingest.lists.statuses()),
-        state_up=state_up,
-        state_bytes=ingest.store.size_bytes(),
-        max_domains=ingest.store.max_domains,
-    )

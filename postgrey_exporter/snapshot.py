@@ -13,7 +13,8 @@ from postgrey_exporter.database import open_readable, translated
 from postgrey_exporter.decision import Client
 from postgrey_exporter.domain_store import DEFAULT_MAX_DOMAINS, OTHER
 from postgrey_exporter.domains import UNKNOWN
-from postgrey_exporter.message_store import messages_by_domain, uncovered_messages
+from postgrey_exporter.evidence import Totals
+from postgrey_exporter.message_store import messages_by_domain, messages_of, uncovered_messages
 from postgrey_exporter.parser import FOREIGN
 from postgrey_exporter.window import HOUR
 
@@ -146,6 +147,46 @@ class StateReader:
                 if at == number:
                     for _, *message in own:
                         facts.add_message(*message)
+                yield facts
+
+    def totals(self, domain: str, most: int) -> Totals | None:
+        """Return how often a domain's clients were greylisted inside the window as kept, all attempts as new.
+
+        Nothing is returned of a domain with more than ``most`` clients. Raises `StateError`.
+        """
+        with translated(self._path):
+            clients, *known = self._db.execute(
+                """
+                SELECT count(*), count(DISTINCT network), total(attempts),
+                    total(attempts) FILTER (WHERE verdict = 0), max(verdict = 1), max(verdict = 2)
+                FROM (
+                    SELECT network, attempts, verdict FROM client
+                    WHERE domain = (SELECT id FROM domain WHERE name = ?) LIMIT ?
+                )
+                """,
+                (domain, most + 1),
+            ).fetchone()
+        if clients > most:
+            return None
+        networks, attempts, unreviewed, is_whitelisted, is_ignored = known
+        return Totals(int(attempts), 0, clients, networks, int(unreviewed), bool(is_whitelisted), bool(is_ignored))
+
+    def facts_of(self, domain: str) -> Iterator[DomainFacts]:
+        """Yield the facts of one domain, if it was greylisted inside the window as kept. Raises `StateError`.
+
+        Its clients are found by an index that does not tell attempts apart: all of them count as new.
+        """
+        with translated(self._path):
+            clients = self._db.execute(
+                "SELECT name, address, attempts FROM client WHERE domain = (SELECT id FROM domain WHERE name = ?)",
+                (domain,),
+            ).fetchall()
+            if clients:
+                facts = DomainFacts(domain)
+                for name, address, attempts in clients:
+                    facts.add_client(name, address, attempts, 0)
+                for message in messages_of(self._db, domain):
+                    facts.add_message(*message)
                 yield facts
 
     def evidence(self, domains: Iterable[str], now: float) -> dict[str, tuple[Evidence, int]]:

@@ -90,11 +90,10 @@ def _standing(facts: DomainFacts, totals: Totals, now: float, *, propose: bool) 
     known = of_uncovered = facts.evidence(now)
     if totals.is_whitelisted or totals.is_ignored:
         of_uncovered = facts.evidence_of_uncovered(now)
-    covered_by: ListKind | None = None
-    if totals.unreviewed:
+    covered_by = totals.covered_by
+    if covered_by is None:
         advice = advise(facts.domain, facts.parties(now), facts.ignored_names, propose=propose)
     else:
-        covered_by = "ignore" if totals.is_ignored else "whitelist"
         advice = covered(covered_by)
     return DomainStanding(
         domain=facts.domain,

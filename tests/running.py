@@ -199,14 +199,20 @@ class Serve(Daemon):
     """`serve` over some files; it has started when it has read the log to its end."""
 
     def __init__(
-        self, files: Files, *options: str | Path, logs: Sequence[Path] = (), ready: str = "/-/ready"
+        self,
+        files: Files,
+        *options: str | Path,
+        logs: Sequence[Path] = (),
+        ready: str = "/-/ready",
+        before: Sequence[str] = (),
     ) -> None:
-        """Take the files, further options and logs, and the path by which it is told that it has started."""
+        """Take the files, further options and logs, the path that tells that it has started, and what starts it."""
         super().__init__("serve")
         self._files = files
         self._ready = ready
         self._options = options
         self._logs = logs
+        self._before = before
         self.address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.address}"
 
@@ -214,7 +220,7 @@ class Serve(Daemon):
         logs = (option for log in self._logs for option in ("--mail-log", log))
         arguments = [*self._files.options, *logs, "--web.listen-address", self.address, *self._options]
         self.start(
-            [*EXPORTER, "serve", *arguments],
+            [*self._before, *EXPORTER, "serve", *arguments],
             ready=lambda: answers(f"{self.url}{self._ready}"),
             environment=environment(),
         )

@@ -384,11 +384,6 @@ def test_a_damaged_state_is_set_aside_and_the_log_is_read_anew(files: Files, cli
 # --- the web server and the output
 
 
-# cheroot leaves the socket that it could not bind to the garbage collector.
-UNBOUND: Final = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@UNBOUND
 def test_a_port_in_use_is_named(files: Files, cli: Cli) -> None:
     files.log.touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -398,7 +393,6 @@ def test_a_port_in_use_is_named(files: Files, cli: Cli) -> None:
     assert line == f"{address}: can't listen there: Address already in use; choose another with --web.listen-address"
 
 
-@UNBOUND
 def test_a_host_that_is_not_this_machine_is_named(files: Files, cli: Cli) -> None:
     files.log.touch()
     port = free_port()
@@ -408,7 +402,6 @@ def test_a_host_that_is_not_this_machine_is_named(files: Files, cli: Cli) -> Non
     assert line.startswith(f"192.0.2.1:{port}: can't listen there: Cannot assign requested address")
 
 
-@UNBOUND
 def test_an_impossible_host_is_named(files: Files, cli: Cli) -> None:
     files.log.touch()
 

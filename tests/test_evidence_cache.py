@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 from contextlib import closing
@@ -83,7 +84,7 @@ def test_kept_evidence_is_what_would_be_computed_anew(files: Files, seed: int) -
             wait_until(lambda: service.ready)
             for _ in range(60):
                 world.happen()
-                view = service.view()
+                view = asyncio.run(service.view())
                 shown = view.snapshot.unreviewed
                 assert view.evidence == other.evidence(shown, judged_at(world.now))
                 compared += len(shown)

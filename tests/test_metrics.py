@@ -22,8 +22,7 @@ from running import NOW, WINDOW, Files
 from postgrey_exporter.decision import DECISION_LABELS
 from postgrey_exporter.evidence_cache import judged_at
 from postgrey_exporter.exposition import exposition, label
-from postgrey_exporter.metrics import View, families
-from postgrey_exporter.service import make_view
+from postgrey_exporter.metrics import View, families, make_view
 from postgrey_exporter.snapshot import StateReader
 from postgrey_exporter.sources.file import FileSource
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import resource
 import signal
@@ -22,6 +23,7 @@ from postgrey_exporter import service as service_module
 from postgrey_exporter import turns as turns_module
 from postgrey_exporter.database import StateError
 from postgrey_exporter.decision import GREYLIST, NEW
+from postgrey_exporter.evidence import Totals
 from postgrey_exporter.service import Service
 from postgrey_exporter.snapshot import StateReader
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from postgrey_exporter.metrics import View
     from postgrey_exporter.sources import Batch
 
 GREYLISTED: Final = 'postgrey_decisions_total{action="greylist",reason="new"}'
@@ -69,8 +72,12 @@ def running(service: Service) -> Iterator[threading.Thread]:
     assert not thread.is_alive()
 
 
+def look(service: Service) -> View:
+    return asyncio.run(service.view())
+
+
 def shown(service: Service) -> int:
-    return service.view().snapshot.decisions.get((GREYLIST, NEW), 0)
+    return look(service).snapshot.decisions.get((GREYLIST, NEW), 0)
 
 
 # --- reading on
@@ -179,7 +186,10 @@ def test_a_scrape_during_the_first_reading_shows_what_is_committed(
 
         assert shown(service) == 1
         assert not service.ready
-        assert service.standings().domains[0].greylisted == 1
+        with closing(service.reader()) as reader:
+            known = service.standing(reader, "example.com")
+        assert known is not None
+        assert known.greylisted == 1
 
         source.may_go_on.set()
         wait_until(lambda: service.ready)
@@ -214,22 +224,43 @@ def test_a_scrape_does_not_wait_while_many_lines_are_counted(files: Files, monke
         wait_until(lambda: shown(service) == 2)
 
 
-def test_after_a_turn_that_took_long_a_scrape_is_less_patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns_module, "SCRAPE_PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr(turns_module, "BUSY_PATIENCE_SECONDS", LIMIT)
+def test_after_a_turn_that_took_long_a_scrape_is_less_patient() -> None:
     turns = turns_module.Turns()
+    turns.begin()
     turns.takes_long()
-    turns.end(turns.begin(), following=False)
-    turns.ask()  # the first reading says nothing about the next one
+    turns.end(following=False)
+    assert turns.ask().patience == turns_module.SCRAPE_PATIENCE_SECONDS, "the first reading tells nothing of the next"
+    turns.begin()
     turns.takes_long()
-    turns.end(turns.begin(), following=True)
-    asking = threading.Thread(target=turns.ask)
-    asking.start()
-    wait_until(lambda: turns.begin() == 2)
-    assert asking.is_alive()
-    turns.end(2, following=True)
-    asking.join(LIMIT)
-    assert not asking.is_alive()
+    assert turns.ask().patience == 0
+    turns.end(following=True)
+    assert turns.ask().patience == turns_module.BUSY_PATIENCE_SECONDS
+
+
+def test_a_turn_ends_for_those_who_asked_before_it_began() -> None:
+    turns = turns_module.Turns()
+    first, second = turns.ask().ended, turns.ask().ended
+    assert turns.begin()
+    late = turns.ask().ended
+    turns.end(following=True)
+    assert [one.done() for one in (first, second, late)] == [True, True, False]
+    assert turns.is_asked
+    assert turns.begin()
+    turns.end(following=True)
+    assert late.done()
+    assert not turns.begin()
+
+
+def test_who_was_let_go_by_a_long_turn_has_the_next_one_begin_all_the_same() -> None:
+    turns = turns_module.Turns()
+    turns.begin()
+    waiting = turns.ask().ended
+    turns.takes_long()
+    assert waiting.done()
+    turns.end(following=True)
+    after = turns.ask().ended
+    assert turns.begin()
+    assert not after.done()
 
 
 def test_scrapes_at_the_same_time_agree(files: Files) -> None:
@@ -246,17 +277,35 @@ def test_scrapes_at_the_same_time_agree(files: Files) -> None:
     assert seen == [5] * 8
 
 
-def test_the_standings_are_those_of_the_window(files: Files) -> None:
+def test_what_is_known_of_a_domain_is_of_the_window(files: Files) -> None:
     files.append(decision(NOW - 60), decision(NOW - 8 * 86400), decision(NOW - 60, "mail.example.net"))
+    files.append(decision(NOW - 60, reason="early-retry (300s missing)"))
     files.ignore.write_text("example.net\n")
     with serving(files) as service, running(service):
         wait_until(lambda: service.ready)
-        standings = service.standings()
+        with closing(service.reader()) as reader:
+            known = [service.standing(reader, domain) for domain in ("example.com", "example.net", "example.org")]
+            totals = [reader.totals(domain, 1) for domain in ("example.com", "example.net", "example.org")]
 
-    assert [(one.domain, one.greylisted, one.covered_by) for one in standings.domains] == [
-        ("example.com", 1, None),
+    assert [one and (one.domain, one.greylisted, one.covered_by) for one in known] == [
+        ("example.com", 2, None),
         ("example.net", 1, "ignore"),
+        None,
     ]
+    assert totals == [
+        Totals(2, 0, 1, 1, 2, is_whitelisted=False, is_ignored=False),
+        Totals(1, 0, 1, 1, 0, is_whitelisted=False, is_ignored=True),
+        Totals(0, 0, 0, 0, 0, is_whitelisted=False, is_ignored=False),
+    ]
+
+
+def test_a_domain_with_more_clients_than_allowed_is_not_added_up(files: Files) -> None:
+    files.append(*[decision(NOW - 60, f"m{number}.example.com") for number in range(5)])
+    with serving(files) as service, running(service):
+        wait_until(lambda: service.ready)
+        with closing(service.reader()) as reader:
+            assert reader.totals("example.com", 4) is None
+            assert reader.totals("example.com", 5) is not None
 
 
 # --- the end
@@ -291,17 +340,17 @@ def test_an_error_of_the_state_is_said_once_and_over_when_it_is_over(
     source = Scripted("log", [decision(NOW)])
     with serving(files, source) as service, running(service):
         wait_until(lambda: service.ready)
-        assert service.view().state_up
+        assert look(service).state_up
         files.execute("CREATE TRIGGER boom BEFORE UPDATE ON source BEGIN SELECT raise(ABORT, 'boom'); END")
         source.blocks.append(decision(NOW))
         for _ in range(3):
-            assert not service.view().state_up
+            assert not look(service).state_up
         assert shown(service) == 1
         assert len([one for one in caplog.messages if "boom" in one]) == 1
 
         files.execute("DROP TRIGGER boom")
         assert shown(service) == 2
-        assert service.view().state_up
+        assert look(service).state_up
     assert [one.levelname for one in caplog.records if "boom" in one.message] == ["ERROR"]
     assert "the state can be written again" in caplog.messages
 
@@ -319,10 +368,10 @@ def test_a_state_that_can_not_be_read_shows_the_last_counts_and_is_said_once(
         with monkeypatch.context() as patch:
             patch.setattr(StateReader, "snapshot", broken)
             for _ in range(20):  # the state is written all the while
-                view = service.view()
+                view = look(service)
                 assert view.snapshot.decisions == {(GREYLIST, NEW): 1}
                 assert not view.state_up
-        assert service.view().state_up
+        assert look(service).state_up
 
     about = [message for message in caplog.messages if "the state" in message]
     assert [message.partition(";")[0] for message in about] == [
@@ -338,7 +387,7 @@ def test_a_missing_log_is_named_once_waited_for_and_read_when_it_comes(
     with serving(files) as service, running(service):
         wait_until(lambda: service.ready)
         for _ in range(3):
-            (status,) = service.view().sources.values()
+            (status,) = look(service).sources.values()
             assert not status.up
         assert about(files.log, caplog) == [f"{files.log}: no such file; waiting for it"]
 
@@ -382,19 +431,41 @@ def test_what_is_wrong_with_a_list_is_said_line_by_line_each_time_that_it_change
     with serving(files) as service, running(service):
         wait_until(lambda: service.ready)
         for _ in range(3):
-            service.view()
+            look(service)
         assert [message.partition(" ")[0] for message in about(whitelist, caplog)] == [f"{whitelist}:2:"]
 
         whitelist.write_text("*.example.com\n")
-        service.view()
+        look(service)
         assert [message.partition(" ")[0] for message in about(whitelist, caplog)] == [
             f"{whitelist}:2:",
             f"{whitelist}:1:",
         ]
 
         whitelist.unlink()
-        service.view()
+        look(service)
         assert f"{whitelist} is not there" in about(whitelist, caplog)[-1]
+
+
+def test_an_answer_that_can_not_be_prepared_does_not_end_the_reading_and_is_said_once(
+    files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults: list[Exception] = [TypeError("a fault of ours")] * 3
+
+    def prepare(_: View) -> None:
+        if faults:
+            raise faults.pop()
+
+    files.append(decision(NOW))
+    with serving(files) as service:
+        service.prepare = prepare
+        with running(service):
+            wait_until(lambda: service.ready)
+            for count in range(1, 9):
+                assert shown(service) == count
+                files.append(decision(NOW))
+
+    assert not faults
+    assert len([one for one in caplog.messages if "a fault of ours" in one]) == 1
 
 
 # --- the whole process

@@ -15,9 +15,8 @@ from postgrey_exporter.cli.composition import ReadingSettings, reading
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.evidence_cache import judged_at
 from postgrey_exporter.exposition import exposition
-from postgrey_exporter.metrics import families
+from postgrey_exporter.metrics import families, make_view
 from postgrey_exporter.openfolder import UNSURPRISED, opened_folder
-from postgrey_exporter.service import make_view
 
 if TYPE_CHECKING:
     from pathlib import Path

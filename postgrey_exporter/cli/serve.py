@@ -16,7 +16,7 @@ from postgrey_exporter.cli import options
 from postgrey_exporter.cli.composition import ReadingSettings, reading
 from postgrey_exporter.service import Service
 from postgrey_exporter.web.app import Application
-from postgrey_exporter.web.server import ListenAddress, Servers
+from postgrey_exporter.web.server import ListenAddress, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,15 +44,15 @@ def command(
             source.check()
         sys.setswitchinterval(_SWITCH_SECONDS)
         service = Service(ingest, reader, settings.window, time.time)
-        servers = Servers(listen_addresses, Application(service, telemetry_path, threshold))
+        server = Server(listen_addresses, Application(service, telemetry_path, threshold).answer)
         _on_signals({signal.SIGTERM: service.stop, signal.SIGINT: service.stop, signal.SIGHUP: service.reload})
-        servers.start()
+        server.start()
         for address in listen_addresses:
             _log.info("listening on http://%s/", address)
         try:
             service.run()
         finally:
-            servers.stop()
+            server.stop()
             for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_IGN)  # it ends already
         _log.info("stopped; everything that was read is committed")

@@ -1,27 +1,28 @@
 """The metrics' text, written by the thread that reads as soon as there is something new.
 
 Thousands of series take a while to write. A scrape that comes while many lines are being counted would share the
-processor with that; so it finds its text ready, in the form that scrapes before it asked for.
+processor with that; so it finds its text ready, in the form that scrapes before it asked for. Scrapes that wait for
+the same text share it.
 """
 
 from __future__ import annotations
 
-import gzip
+import asyncio
 import threading
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.exposition import choose_encoder, gzip_accepted
 
-from postgrey_exporter.exposition import exposition
-from postgrey_exporter.metrics import View, families
+from postgrey_exporter.metrics import families
+from postgrey_exporter.web.elsewhere import Elsewhere
+from postgrey_exporter.web.forms import Form, negotiated
+from postgrey_exporter.web.message import Answer
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIEnvironment
-
+    from postgrey_exporter.metrics import View
     from postgrey_exporter.service import Service
-
+    from postgrey_exporter.web.message import Request
 
 _VIEWS: Final = 60
 """For so many views after it was asked for, a text is prepared: a view a second at most, and a scrape a minute."""
@@ -29,11 +30,11 @@ _FORMS: Final = 4
 """Forms that are prepared at most."""
 
 
-class Form(NamedTuple):
-    """What a scrape asks for: it decides on the text."""
+class _Texts(NamedTuple):
+    """A view in several forms."""
 
-    accept: str
-    packed: bool
+    view: View | None
+    texts: dict[Form, bytes]
 
 
 class Prepared:
@@ -44,7 +45,9 @@ class Prepared:
         self._service = service
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
-        self._latest: tuple[View | None, dict[Form, bytes]] = None, {}
+        self._prepared = _Texts(None, {})
+        self._writing: tuple[View | None, dict[Form, asyncio.Future[bytes]]] = None, {}
+        self._elsewhere = Elsewhere()
         self._bookkeeping = threading.Lock()
         self._asked: dict[Form, int] = {}
         service.prepare = self.prepare
@@ -55,25 +58,27 @@ class Prepared:
             asked = [(form, views - 1) for form, views in self._asked.items() if views > 0]
             self._asked = dict(asked[-_FORMS:])
             forms = tuple(self._asked)
-        self._latest = view, {form: self._written(view, form) for form in forms}
+        self._prepared = _Texts(view, {form: self._written(view, form) for form in forms})
 
-    def answer(self, environ: WSGIEnvironment) -> tuple[HTTPStatus, dict[str, str], bytes]:
+    async def answer(self, request: Request) -> Answer:
         """Answer a scrape."""
-        packed = gzip_accepted(environ.get("HTTP_ACCEPT_ENCODING", ""))
-        form = Form(environ.get("HTTP_ACCEPT", ""), packed)
+        form = negotiated(request.headers.get("accept", ""), request.headers.get("accept-encoding", ""))
         with self._bookkeeping:
             self._asked.pop(form, None)
             self._asked[form] = _VIEWS
-        view = self._service.view()
-        latest, texts = self._latest
-        body = texts.get(form) if latest is view else None
-        _, content_type = choose_encoder(form.accept)
-        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if packed:
-            headers["Content-Encoding"] = "gzip"
-        return HTTPStatus.OK, headers, body or self._written(view, form)
+        view = await self._service.view()
+        prepared = self._prepared
+        ready = prepared.texts.get(form) if prepared.view is view else None
+        return Answer(HTTPStatus.OK, form.headers, ready or await self._shared(view, form))
+
+    async def _shared(self, view: View, form: Form) -> bytes:
+        """Return a text that is written once for all who ask for it."""
+        if self._writing[0] is not view:
+            self._writing = view, {}
+        texts = self._writing[1]
+        if form not in texts:
+            texts[form] = self._elsewhere.begin(lambda: self._written(view, form))
+        return await asyncio.shield(texts[form])
 
     def _written(self, view: View, form: Form) -> bytes:
-        encode, _ = choose_encoder(form.accept)
-        text = exposition(families(view), encode, self._process)
-        return gzip.compress(text, compresslevel=1) if form.packed else text
+        return form.write(families(view), self._process)
