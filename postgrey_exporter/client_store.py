@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from postgrey_exporter.lists import Lists
 
 
+IN_WINDOW: Final = (
+    "(NOT EXISTS (SELECT 1 FROM attempt WHERE hour < (SELECT value FROM meta WHERE key = 'first_hour')) "
+    "OR attempts > 0)"
+)
+"""Whether a client was greylisted inside the window. Mostly all of them were, which an index is enough to tell."""
+
 _BEFORE_ALL: Final = -(1 << 63)
 _CHUNK: Final = 5000
 _SOME_CLIENTS: Final = (
@@ -32,17 +38,17 @@ _MANY: Final = 0.2
 
 
 def merge_greylisted(
-    db: sqlite3.Connection, increment: Increment, first_hour: int, max_domains: int
+    db: sqlite3.Connection, increment: Increment, first_hour: int, kept_hour: int, max_domains: int
 ) -> dict[str, int]:
-    """Add a judged increment's greylistings to the domains, and those inside the window to the clients.
+    """Add a judged increment's greylistings to the domains, and those from ``kept_hour`` on to the clients.
 
-    Returns the number of each domain that was greylisted.
+    Sums are over the window, which begins with ``first_hour``. Returns the number of each domain that was greylisted.
     """
-    numbers = merge_domains(db, increment.domain_changes(first_hour), max_domains, first_hour)
+    numbers = merge_domains(db, increment.domain_changes(first_hour), max_domains, kept_hour)
     insert(
         db,
         "INSERT INTO client",
-        increment.client_rows(numbers, first_hour),
+        increment.client_rows(numbers, first_hour, kept_hour),
         8,
         "ON CONFLICT DO UPDATE "
         "SET last_hour = max(last_hour, excluded.last_hour), attempts = attempts + excluded.attempts",
@@ -50,7 +56,7 @@ def merge_greylisted(
     insert(
         db,
         "INSERT INTO attempt",
-        increment.attempt_rows(first_hour),
+        increment.attempt_rows(kept_hour),
         4,
         "ON CONFLICT DO UPDATE SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry",
     )
@@ -88,26 +94,32 @@ def judge_all(db: sqlite3.Connection, lists: Lists) -> None:
     )
 
 
-def prune_greylisted(db: sqlite3.Connection, first_hour: int) -> None:
-    """Drop the attempts of before an hour, and the clients that have none any more."""
-    expired = "SELECT client, sum(new + early_retry) AS total FROM attempt WHERE hour < ? GROUP BY client"
+def shift_window(db: sqlite3.Connection, before: int, after: int) -> None:
+    """Have all sums be over the window that begins with another hour than before, be that later or earlier."""
+    moved = (
+        "SELECT client, sum(new + early_retry) AS total FROM attempt WHERE hour >= ?1 AND hour < ?2 GROUP BY client"
+    )
+    hours = (*sorted((before, after)), 1 if after < before else -1)
     db.execute(
         f"""
-        UPDATE domain SET unreviewed = unreviewed - gone.total
+        UPDATE domain SET unreviewed = unreviewed + ?3 * moved.total
         FROM (
             SELECT client.domain AS domain, sum(total) AS total
-            FROM ({expired}) AS expired JOIN client ON client.id = expired.client
+            FROM ({moved}) AS of_client JOIN client ON client.id = of_client.client
             WHERE verdict = 0 GROUP BY client.domain
-        ) AS gone WHERE domain.id = gone.domain
+        ) AS moved WHERE domain.id = moved.domain
         """,  # noqa: S608
-        (first_hour,),
+        hours,
     )
     db.execute(
-        f"UPDATE client SET attempts = attempts - total FROM ({expired}) AS gone WHERE client.id = gone.client",  # noqa: S608
-        (first_hour,),
+        f"UPDATE client SET attempts = attempts + ?3 * total FROM ({moved}) AS moved WHERE client.id = moved.client",  # noqa: S608
+        hours,
     )
+
+
+def prune_greylisted(db: sqlite3.Connection, kept_hour: int) -> None:
+    """Drop the attempts of before an hour that is outside the window, and the clients that have none any more."""
     db.execute(
-        "DELETE FROM client WHERE last_hour < ? AND id IN (SELECT client FROM attempt WHERE hour < ?)",
-        (first_hour, first_hour),
+        "DELETE FROM client WHERE last_hour < ?1 AND id IN (SELECT client FROM attempt WHERE hour < ?1)", (kept_hour,)
     )
-    db.execute("DELETE FROM attempt WHERE hour < ?", (first_hour,))
+    db.execute("DELETE FROM attempt WHERE hour < ?", (kept_hour,))

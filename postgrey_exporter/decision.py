@@ -52,3 +52,5 @@ class Decision(NamedTuple):
     """postgrey's ``delay=``: seconds since *this network's* first attempt; only on a message's first pass."""
     message: int = 0
     """Keyed hash of sender and recipient, see `messages.message_key`; the addresses themselves are not kept."""
+    times: int = 1
+    """How often it was said: a line that syslog wrote for several stands for all of them."""

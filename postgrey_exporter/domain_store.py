@@ -30,15 +30,18 @@ _NAMES: Final = "SELECT value FROM json_each(?)"
 
 
 def merge_domains(
-    db: sqlite3.Connection, changes: Mapping[str, DomainChange], max_domains: int, first_hour: int
+    db: sqlite3.Connection, changes: Mapping[str, DomainChange], max_domains: int, kept_hour: int
 ) -> dict[str, int]:
-    """Add to the domains and return the number of each one's row. ``first_hour`` is the window's."""
+    """Add to the domains and return the number of each one's row.
+
+    A domain that was silent since ``kept_hour`` may lose its label.
+    """
     names = json.dumps(list(changes))
     query = f"SELECT name FROM domain WHERE labelled AND name IN ({_NAMES})"  # noqa: S608
     labelled = {name for (name,) in db.execute(query, (names,))}
     # These first: who speaks up in this very merge doesn't lose its label to another.
     _add(db, ((name, *changes[name]) for name in sorted(labelled)), labelled=True)
-    labels = _Labels(db, max_domains, first_hour)
+    labels = _Labels(db, max_domains, kept_hour)
     with_label: list[str] = []
     without: list[str] = []
     for name in sorted(changes.keys() - labelled):
@@ -73,10 +76,10 @@ def keep_to_limit(db: sqlite3.Connection, max_domains: int) -> None:
 class _Labels:
     """The labels that are left, and the silent domains that can give theirs away."""
 
-    def __init__(self, db: sqlite3.Connection, max_domains: int, first_hour: int) -> None:
+    def __init__(self, db: sqlite3.Connection, max_domains: int, kept_hour: int) -> None:
         self._db = db
         self._free = max_domains - _count(db)
-        self._first_hour = first_hour
+        self._kept_hour = kept_hour
         self._silent: list[int] | None = None
 
     def take(self, name: str) -> bool:
@@ -93,14 +96,14 @@ class _Labels:
             rows = self._db.execute(
                 "SELECT id FROM domain WHERE labelled AND last_hour < ? AND name NOT IN (?, ?) "
                 "ORDER BY last_hour DESC",
-                (self._first_hour, UNKNOWN, OTHER),
+                (self._kept_hour, UNKNOWN, OTHER),
             )
             self._silent = [number for (number,) in rows]
         while self._silent:
             number = self._silent.pop()
             # It may have spoken up in this very merge.
             gone = self._db.execute(
-                "DELETE FROM domain WHERE id = ? AND last_hour < ?", (number, self._first_hour)
+                "DELETE FROM domain WHERE id = ? AND last_hour < ?", (number, self._kept_hour)
             ).rowcount
             if gone:
                 self._db.execute("DELETE FROM message WHERE domain = ?", (number,))

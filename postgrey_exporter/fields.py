@@ -29,6 +29,9 @@ Verdict = tuple[str, str]
 _UNKNOWN_NAME: Final = "unknown"
 LONGEST_NAME: Final = 512
 """Bytes of a client's name that postgrey keeps (mux_input); a longer one is not postgrey's."""
+LONGEST_MESSAGE: Final = 16 << 10
+"""Bytes of a message that may be postgrey's: it has four fields of 512 bytes (mux_input), and no syslog takes more
+than 8 KiB by default. To look for a pattern in a longer one could take a hundred times its size in memory."""
 _EARLY_RETRY: Final = re.compile(rb"early-retry \([0-9]+s missing\)")
 _PASS_REASONS: Final = {
     b"triplet found": TRIPLET_FOUND,

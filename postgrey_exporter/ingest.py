@@ -1,15 +1,21 @@
 """Sources, parser, lists and store, joined: one step reads on and commits what was read.
 
 An error leaves everything at the last commit: before the next step the sources go back to their committed positions,
-whatever the error was, for what they had handed out by then is not counted.
+whatever the error was, for what they had handed out by then is not counted. Where memory runs out, the step is done
+again by halves.
 """
 
 from __future__ import annotations
 
+import gc
+import logging
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from postgrey_exporter.counting.increment import Increment
+from postgrey_exporter.counting.table import give_back_free
+from postgrey_exporter.database import StateError
 from postgrey_exporter.threads import Background
 
 if TYPE_CHECKING:
@@ -21,10 +27,14 @@ if TYPE_CHECKING:
     from postgrey_exporter.sources import Source, SourceStatus
     from postgrey_exporter.store import Store
 
-COMMIT_SIZE_BYTES: Final = 10 << 20
+_log = logging.getLogger(__name__)
+
+COMMIT_SIZE_BYTES: Final = 16 << 20
 """Memory that counts take before they are committed: bounds it, whatever the log holds."""
 COMMIT_BYTES: Final = 128 << 20
 """Bytes read before they are committed: bounds what is read again after a crash."""
+SMALLEST_STEP: Final = 1 / 64
+"""What part of both is small enough: where memory does not suffice for that, it suffices for nothing."""
 QUICK_BYTES: Final = 128 << 10
 """A block of lines up to this size is counted and committed within some ten milliseconds."""
 
@@ -79,6 +89,8 @@ class Ingest:
         self.statuses: dict[str, SourceStatus] = {}
         """How each source is doing, as of the last reading."""
         self._unfinished = False
+        self._step = 1.0
+        """What part of `COMMIT_SIZE_BYTES` and `COMMIT_BYTES` is committed together."""
         self._background = Background()
         self._resume()
 
@@ -88,8 +100,24 @@ class Ingest:
         Sources whose next look is not worth its cost yet are left alone unless somebody ``asked``. Returns whether
         anything may have changed, be it only how a source or a list is doing.
 
-        Raises `StateError` when the state could not be read or written. Nothing is lost by that.
+        Raises `StateError` when the state could not be read or written, or memory does not suffice. Nothing is lost
+        by that.
         """
+        try:
+            return self._advance(now, watcher, asked=asked)
+        except MemoryError as error:
+            raise StateError(
+                f"{self.store.path}: memory does not suffice to add what was read; "
+                "allow the exporter more, in its unit by MemoryMax="
+            ) from error
+
+    def close(self) -> None:
+        """Let go of the sources' files."""
+        self._background.close()
+        for source in self.sources:
+            source.close()
+
+    def _advance(self, now: float, watcher: Watcher, *, asked: bool) -> bool:
         if self._unfinished:
             self._resume()
         self._unfinished = True
@@ -106,24 +134,35 @@ class Ingest:
             has_looked = True
         for source in self.sources:
             if (asked or not self._rests(source, now)) and source.is_due(now):
-                self._read(source, now, watcher)
+                self._read_by_steps(source, now, watcher)
                 has_looked = True
         self.store.note_look(now)
         self._unfinished = False
         return has_looked
 
-    def close(self) -> None:
-        """Let go of the sources' files."""
-        self._background.close()
-        for source in self.sources:
-            source.close()
-
     def _resume(self) -> None:
         for source in self.sources:
             source.resume(self.store.position(source.name))
 
+    def _read_by_steps(self, source: Source, now: float, watcher: Watcher) -> None:
+        """Read a source to its end; where memory runs out, by smaller steps from then on. Raises `MemoryError`."""
+        while True:
+            try:
+                return self._read(source, now, watcher)
+            except MemoryError:
+                if self._step <= SMALLEST_STEP:
+                    raise
+                if self._step == 1:
+                    _log.warning("%s: memory runs out; reading by smaller steps from now on", source.name)
+                self._step /= 2
+            # An error and the frames that it came through hold each other.
+            gc.collect()
+            give_back_free()
+            source.resume(self.store.position(source.name))
+
     def _read(self, source: Source, now: float, watcher: Watcher) -> None:
         committed = source.position()
+        present = self.store.present(now)
         increment = self._new_increment()
         pending = 0
         parsing: Callable[[], Decisions] | None = None
@@ -139,23 +178,26 @@ class Ingest:
                 if pending + len(batch.lines) > QUICK_BYTES:
                     watcher.takes_long()
                 count_parsed()
-                parse = partial(self._parser.read, batch.lines, batch.seen_at)
+                parse = partial(self._parser.read, batch.lines, batch.seen_at, present)
                 if len(batch.lines) > QUICK_BYTES:
                     # Parsed while the next one is read.
                     parsing = self._background.begin(parse)
                 else:
                     increment.add(parse())
                 pending += len(batch.lines)
-                if increment.size_bytes >= COMMIT_SIZE_BYTES or pending >= COMMIT_BYTES:
+                if max(increment.size_bytes / COMMIT_SIZE_BYTES, pending / COMMIT_BYTES) >= self._step:
                     count_parsed()
                     committed = source.position()
                     self._commit(source, increment, now, watcher)
                     increment = self._new_increment()
                     pending = 0
                 watcher.pause()
+            count_parsed()
         finally:
             # The parser is for one thread at a time.
-            count_parsed()
+            if parsing is not None:
+                with suppress(MemoryError):
+                    parsing()
         if pending or source.position() != committed:
             self._commit(source, increment, now, watcher)
         self._note_status(source)

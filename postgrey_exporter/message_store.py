@@ -11,9 +11,12 @@ from itertools import islice
 from math import fsum
 from typing import TYPE_CHECKING, Any, Final
 
+from postgrey_exporter.client_store import IN_WINDOW
 from postgrey_exporter.counting.seen import Seen
 from postgrey_exporter.database import insert
 from postgrey_exporter.domain_store import numbers_of_domains
+from postgrey_exporter.messages import MOST_BACK
+from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,7 +55,7 @@ def merge_messages(
     """Have an increment settle onto the messages that are known; return how many were written.
 
     ``greylisted`` has the numbers of the domains that it greylisted itself; others may have been before.
-    What ended before ``first_moment``, the window's begin, is not kept.
+    What ended before ``first_moment`` is not kept.
     """
     # Nothing is kept of a domain that was never greylisted.
     others = [domain for domain in increment.domains if domain not in greylisted]
@@ -111,11 +114,15 @@ def messages_of(db: sqlite3.Connection, domain: str) -> Iterator[tuple[Any, ...]
 
 
 def uncovered_messages(db: sqlite3.Connection, domain: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the messages of one domain that were first tried from a network where no list covers some client."""
+    """Yield the messages of one domain that were first tried from a network where no list covers some client.
+
+    Both were last tried inside the window.
+    """
     query = (
         f"SELECT {_COLUMNS} FROM message WHERE domain = (SELECT id FROM domain WHERE name = ?1) "  # noqa: S608
+        f"AND last >= {HOUR} * (SELECT value FROM meta WHERE key = 'first_hour') "
         "AND network IN (SELECT network FROM client "
-        "WHERE verdict = 0 AND domain = (SELECT id FROM domain WHERE name = ?1))"
+        f"WHERE verdict = 0 AND domain = (SELECT id FROM domain WHERE name = ?1) AND {IN_WINDOW})"
     )
     return db.execute(query, (domain,))
 
@@ -123,12 +130,14 @@ def uncovered_messages(db: sqlite3.Connection, domain: str) -> Iterator[tuple[An
 def _remember_latest(
     db: sqlite3.Connection, increment: Increment, numbers: Mapping[str, int], seen: Seen | None
 ) -> None:
-    """Have an increment remember the latest message of each of its stories that has one."""
+    """Have an increment remember the latest messages of each of its stories that has some."""
     stories = increment.story_rows(numbers, seen)
     while some := list(islice(stories, _LOOKED_UP)):
         for row in db.execute(
             f"SELECT wanted.value ->> 2, {_COLUMNS} FROM json_each(?) AS wanted JOIN message "  # noqa: S608
-            "ON domain = wanted.value ->> 0 AND message.key = wanted.value ->> 1 ORDER BY first",
+            "ON domain = wanted.value ->> 0 AND message.key = wanted.value ->> 1 AND first >= ifnull(("
+            "SELECT first FROM message AS one WHERE one.domain = wanted.value ->> 0 AND one.key = wanted.value ->> 1 "
+            f"ORDER BY first DESC LIMIT 1 OFFSET {MOST_BACK}), -1e999) ORDER BY first",
             (json.dumps(some),),
         ):
             increment.remember(*row)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 RETRY_WINDOW: Final = 2 * 86400.0
 """Seconds after its last attempt for which a message is open: postgrey's own ``--retry-window``."""
+MOST_BACK: Final = 256
+"""Of so many messages with one sender and recipient, the latest, one may take an attempt that is stamped earlier."""
 
 _BATV_TAG: Final = re.compile(rb"[0-9a-z]{10}")
 _BATV_PARTS: Final = 3

@@ -230,6 +230,11 @@ def _sources(view: View) -> Iterator[Metric]:
         "Times that lines may have been lost unread and nobody can tell how many: the journal was vacuumed.",
         labels=("source",),
     )
+    future = CounterMetricFamily(
+        "postgrey_exporter_source_future_timestamps",
+        "Decisions stamped more than a day ahead of the clock, which count as of when they were read.",
+        labels=("source",),
+    )
     info = InfoMetricFamily("postgrey_exporter_source", "Which sources are read, and why.", labels=("source",))
     for name, status in view.sources.items():
         label = (name,)
@@ -242,9 +247,10 @@ def _sources(view: View) -> Iterator[Metric]:
             last_event.add_metric(label, view.snapshot.last_events[name])
         for outcome in OUTCOMES:
             lines.add_metric((name, outcome), view.snapshot.lines.get((name, outcome), 0))
+        future.add_metric(label, view.snapshot.future.get(name, 0))
         rotations.add_metric(label, status.rotations)
         lost.add_metric(label, status.lost_bytes)
-    yield from (info, up, last_event, unread, lines, rotations, lost, gaps, unreadable)
+    yield from (info, up, last_event, unread, lines, future, rotations, lost, gaps, unreadable)
 
 
 def _lists(view: View) -> Iterator[Metric]:

@@ -73,10 +73,13 @@ class _Buffer(threading.local):
 class LogReader:
     """Adds up logs of any compression."""
 
-    def __init__(self, parser: Parser, period: Period, progress: Callable[[int], None] = lambda _: None) -> None:
-        """Take what the lines are parsed with, which moments count, and who is told of bytes read from disk."""
+    def __init__(
+        self, parser: Parser, period: Period, now: float, progress: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Take what the lines are parsed with, which moments count, the present, and who is told of bytes read."""
         keep_large_apart()
         self._parser = parser
+        self._now = now
         self._progress = progress
         self._seen: set[tuple[int, int]] = set()
         self._buffer = _Buffer()
@@ -90,10 +93,10 @@ class LogReader:
         in_turn(self._jobs(logs), self._take, cores())
         give_back_free()
 
-    def read_stream(self, stream: IO[bytes], now: float, tag: str) -> None:
+    def read_stream(self, stream: IO[bytes], tag: str) -> None:
         """Read a stream that can't be sought, such as standard input: a log, or what journalctl prints.
 
-        ``now`` dates lines without a full date; ``tag`` is what postgrey's journal entries become lines of.
+        ``tag`` is what postgrey's journal entries become lines of.
         """
         # Imported late: who names files should not wait for it.
         from postgrey_exporter.sources.journal_text import form_of, journal_lines  # noqa: PLC0415
@@ -110,16 +113,16 @@ class LogReader:
                     journal_lines(buffered, form, tag) if form else whole_lines(decompressed(buffered, kind_of(head)))
                 )
                 for lines in blocks:
-                    self._take((self._parser.read(lines, now), len(lines)))
+                    self._take((self._parser.read(lines, self._now, self._now), len(lines)))
         except LogFileError as error:
             self._note_problem(error)
 
-    def read_source(self, source: Source, now: float) -> None:
+    def read_source(self, source: Source) -> None:
         """Read what a source has: a log with its rotated files, or the journal."""
         try:
             source.resume(None)
-            for batch in source.batches(now):
-                self._take((self._parser.read(batch.lines, batch.seen_at), len(batch.lines)))
+            for batch in source.batches(self._now):
+                self._take((self._parser.read(batch.lines, batch.seen_at, self._now), len(batch.lines)))
             status = source.status()
         finally:
             source.close()
@@ -152,7 +155,7 @@ class LogReader:
         self.reading.logs += 1
         self.reading.newest = max(self.reading.newest or 0.0, about.st_mtime)
         if kind != "plain":
-            yield _until_error(_from_archive(path, os.dup(raw.fileno()), about, self._parser.another()))
+            yield _until_error(self._from_archive(path, os.dup(raw.fileno()), about))
             return
         for begin in range(0, max(1, about.st_size), STRETCH_SIZE):
             yield _until_error(self._from_stretch(path, os.dup(raw.fileno()), about, begin))
@@ -163,9 +166,18 @@ class LogReader:
             is_last = begin + STRETCH_SIZE >= about.st_size
             stretch = Stretch(file, begin, inf if is_last else begin + STRETCH_SIZE, self._buffer.content)
             for lines in stretch.blocks():
-                yield parser.read(lines, about.st_mtime), len(lines)
+                yield parser.read(lines, about.st_mtime, self._now), len(lines)
             if stretch.at < min(begin + STRETCH_SIZE, about.st_size):
                 raise LogFileError(f"{path}: shrank while it was read; read it again")
+
+    def _from_archive(self, path: Path, file: int, about: os.stat_result) -> Iterator[Block]:
+        with reading_errors(path), os.fdopen(file, "rb", buffering=0) as raw:
+            parser = self._parser.another()
+            before = 0
+            for lines in whole_lines(unpacked(raw)):
+                decisions, at = parser.read(lines, about.st_mtime, self._now), raw.tell()
+                yield decisions, at - before
+                before = at
 
     def _take(self, block: Block | LogFileError) -> None:
         if isinstance(block, LogFileError):
@@ -192,15 +204,6 @@ def _until_error(blocks: Iterable[Block]) -> Iterator[Block | LogFileError]:
         yield from blocks
     except LogFileError as error:
         yield error
-
-
-def _from_archive(path: Path, file: int, about: os.stat_result, parser: Parser) -> Iterator[Block]:
-    with reading_errors(path), os.fdopen(file, "rb", buffering=0) as raw:
-        before = 0
-        for lines in whole_lines(unpacked(raw)):
-            decisions, at = parser.read(lines, about.st_mtime), raw.tell()
-            yield decisions, at - before
-            before = at
 
 
 def _last_written(path: Path) -> float:

@@ -10,15 +10,15 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from math import isnan
+from math import inf, isnan
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.counting.decisions import Decisions
 from postgrey_exporter.counting.hashing import KEY_SIZE, KeyedHash
 from postgrey_exporter.counting.usual import UsualLines
 from postgrey_exporter.decision import PASS, TRIPLET_FOUND, Decision
-from postgrey_exporter.fields import client_of, message_of, verdict_of
-from postgrey_exporter.syslog import HeaderReader
+from postgrey_exporter.fields import LONGEST_MESSAGE, client_of, message_of, verdict_of
+from postgrey_exporter.syslog import CLOCK_SKEW, HeaderReader
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -34,7 +34,9 @@ OUTCOMES: Final = (DECISION, NO_DECISION, FOREIGN, MALFORMED)
 """What a line can be: a decision; postgrey's, but none; another program's; postgrey's and not understood."""
 
 _HOLE: Final = b"\0"  # see `sources.lines.without_holes`
-_MOST_REPEATS_DIGITS: Final = 5
+MOST_REPEATS: Final = (1 << 31) - 1
+"""What rsyslog can count up to: it prints its counter by ``%d`` (ratelimitGenRepMsg in runtime/ratelimit.c)."""
+_MOST_DIGITS: Final = 10
 _MOST_DELAY_SECONDS: Final = (1 << 31) - 1  # what is kept of a delay; postgrey forgets a triplet long before
 _FIELD: Final = rb"(?:delay|client_name|client_address|sender|recipient)="
 
@@ -62,6 +64,8 @@ class Parsed:
     no_decision: int = 0
     malformed: int = 0
     foreign: int = 0
+    future: int = 0
+    """How many decisions carried a stamp of the future, and are dated by when they were there."""
 
 
 class Parser:
@@ -85,13 +89,15 @@ class Parser:
         """Return one for another thread, whose decisions go together with those of this one."""
         return Parser(*self._options)
 
-    def read(self, lines: bytes | memoryview, seen_at: float) -> Decisions:
+    def read(self, lines: bytes | memoryview, seen_at: float, present: float = inf) -> Decisions:
         """Return the decisions of whole lines, the last one with or without its newline.
 
         ``seen_at`` (seconds since the epoch) is when the lines were there at the latest: it gives the year to
-        stamps without one, and the time to lines without a header.
+        stamps without one, and the time to lines without a header. A stamp more than `syslog.CLOCK_SKEW` ahead of the
+        ``present`` can't be true: the line is dated by when it was there.
         """
         decisions = Decisions()
+        seen_at = min(seen_at, present)
         others = Parsed()
 
         def read_unusual(line: bytes) -> None:
@@ -101,17 +107,26 @@ class Parser:
                 decisions.add(decision, self.keyed)
 
         usual, foreign = self._usual.read(lines, seen_at, decisions, read_unusual)
+        decisions.date_by_arrival(_latest(present), seen_at)
         decisions.lines[DECISION] = usual + len(others.decisions)
         decisions.lines[NO_DECISION] = others.no_decision
         decisions.lines[FOREIGN] = foreign + others.foreign
         decisions.lines[MALFORMED] = others.malformed
         return decisions
 
-    def parse(self, lines: bytes, seen_at: float) -> Parsed:
+    def parse(self, lines: bytes, seen_at: float, present: float = inf) -> Parsed:
         """Return what whole lines hold, each decision by itself; by the long way alone: the same as `read`."""
         parsed = Parsed()
+        seen_at = min(seen_at, present)
         for line in lines.removesuffix(b"\n").split(b"\n") if lines else ():
             parsed.foreign += not self._read_line(line.lstrip(_HOLE), seen_at, parsed)
+        latest = _latest(present)
+        parsed.future = sum(decision.time > latest for decision in parsed.decisions)
+        if parsed.future:
+            parsed.decisions = [
+                decision._replace(time=seen_at) if decision.time > latest else decision
+                for decision in parsed.decisions
+            ]
         return parsed
 
     def _read_line(self, line: bytes, seen_at: float, parsed: Parsed) -> bool:
@@ -137,6 +152,9 @@ class Parser:
         return (seen_at if _CLAIMS_DECISION.match(line) else None), 0
 
     def _read_message(self, line: bytes, start: int, end: int, moment: float, parsed: Parsed) -> None:
+        if end - start > LONGEST_MESSAGE:
+            parsed.malformed += 1
+            return
         message = _MESSAGE.fullmatch(line, start, end)
         if message is not None:
             decision = self._decision(moment, *message.groups())
@@ -162,14 +180,14 @@ class Parser:
             parsed.no_decision += 1
 
     def _read_repeated(self, repeated: re.Match[bytes], moment: float, parsed: Parsed) -> None:
-        times = int(repeated[1]) if len(repeated[1]) <= _MOST_REPEATS_DIGITS else 0
+        times = int(repeated[1]) if len(repeated[1]) <= _MOST_DIGITS else 0
         line, (start, end) = repeated.string, repeated.span(2)
-        if not times or _REPEATED.fullmatch(line, start, end):
+        if not 0 < times <= MOST_REPEATS or _REPEATED.fullmatch(line, start, end):
             parsed.malformed += 1
             return
         once = Parsed()
         self._read_message(line, start, end, moment, once)
-        parsed.decisions.extend(once.decisions * times)
+        parsed.decisions.extend(decision._replace(times=times) for decision in once.decisions)
         parsed.malformed += once.malformed
         parsed.no_decision += once.no_decision
 
@@ -191,3 +209,8 @@ class Parser:
         return Decision(
             moment, *verdict, client, seconds, message_of(self.keyed, sender_recipient, b", sender=", b", recipient=")
         )
+
+
+def _latest(present: float) -> float:
+    """Return the latest moment that a stamp may tell."""
+    return present + CLOCK_SKEW.total_seconds()

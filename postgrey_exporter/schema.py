@@ -48,7 +48,7 @@ CREATE TABLE decision_hour (
     PRIMARY KEY (hour, action, reason)
 ) WITHOUT ROWID;
 
--- Every domain that was greylisted within the window, and those of before that still have a label. The counters are
+-- Every domain that was greylisted since 'kept_hour', and those of before that still have a label. The counters are
 -- those of the label: a domain without one has its attempts in the domain 'other'. 'unreviewed' is the sum over the
 -- window of what clients with verdict 0 were greylisted.
 CREATE TABLE domain (
@@ -112,16 +112,43 @@ CREATE TABLE delivery (
     seconds REAL NOT NULL
 ) WITHOUT ROWID;
 
--- Single values: 'first_hour' of the window as kept, 'lists' by which the verdicts were made, 'looked_at' for when
--- the sources were last looked at, 'secret' that senders and recipients are hashed with, 'given_up' for how many open
--- messages were dropped because there were too many.
+-- Single values: 'first_hour' of the window, which all sums are over, 'kept_hour' from which on things are kept,
+-- 'newest' for the time of the newest decision not ahead of the clock, 'lists' by which the verdicts were made,
+-- 'looked_at' for when the sources were last looked at, 'latest_look' and 'behind_since' as in clock.Looks, 'secret'
+-- that senders and recipients are hashed with, 'given_up' for how many open messages were dropped because there were
+-- too many.
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST,)
+# 'future' counts decisions that were stamped more than a day ahead of the present, and dated by their arrival. What
+# was counted before there was this rule is dated by the latest look.
+_FUTURE_STAMPS: Final = """
+ALTER TABLE source ADD COLUMN future INTEGER NOT NULL DEFAULT 0;
+CREATE TEMP TABLE look AS
+    SELECT value AS moment, CAST(value AS INTEGER) / 3600 AS hour FROM meta WHERE key = 'looked_at';
+INSERT INTO attempt
+    SELECT look.hour, client, sum(new), sum(early_retry) FROM attempt JOIN look
+    WHERE attempt.hour > look.hour + 25 GROUP BY client
+    ON CONFLICT DO UPDATE SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry;
+DELETE FROM attempt WHERE hour > (SELECT hour + 25 FROM look);
+INSERT INTO decision_hour
+    SELECT look.hour, action, reason, sum(total) FROM decision_hour JOIN look
+    WHERE decision_hour.hour > look.hour + 25 GROUP BY action, reason
+    ON CONFLICT DO UPDATE SET total = total + excluded.total;
+DELETE FROM decision_hour WHERE hour > (SELECT hour + 25 FROM look);
+UPDATE client SET last_hour = (SELECT hour FROM look) WHERE last_hour > (SELECT hour + 25 FROM look);
+UPDATE domain SET last_hour = (SELECT hour FROM look) WHERE last_hour > (SELECT hour + 25 FROM look);
+DELETE FROM message WHERE last > (SELECT moment + 90000 FROM look);
+UPDATE source SET last_event = (SELECT moment FROM look) WHERE last_event > (SELECT moment + 90000 FROM look);
+INSERT INTO meta SELECT 'newest', max(last_event) FROM source;
+INSERT INTO meta SELECT 'latest_look', moment FROM look;
+DROP TABLE look;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _FUTURE_STAMPS)
 
 
 class NewerStateError(PostgreyExporterError):

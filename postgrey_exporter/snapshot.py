@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from os.path import samestat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from postgrey_exporter.client_store import IN_WINDOW
 from postgrey_exporter.counting.facts import DomainFacts
 from postgrey_exporter.database import open_readable, translated
 from postgrey_exporter.decision import Client
@@ -60,6 +61,8 @@ class Snapshot:
     """Of delivered messages: a bound of `message_store.DELAY_BOUNDS`, how many up to it, and their seconds in all."""
     given_up: int = 0
     """Messages dropped because there were too many."""
+    future: dict[str, int] = field(default_factory=dict)
+    """By source: how many decisions were stamped so far ahead that they were dated by their arrival."""
 
 
 class StateReader:
@@ -226,8 +229,8 @@ class StateReader:
 
     def _networks(self, domain: str) -> int:
         query = (
-            "SELECT count(DISTINCT network) FROM client "
-            "WHERE verdict = 0 AND domain = (SELECT id FROM domain WHERE name = ?)"
+            "SELECT count(DISTINCT network) FROM client "  # noqa: S608
+            f"WHERE verdict = 0 AND domain = (SELECT id FROM domain WHERE name = ?) AND {IN_WINDOW}"
         )
         count: int = self._db.execute(query, (domain,)).fetchone()[0]
         return count
@@ -275,6 +278,7 @@ class StateReader:
             last_events=dict(
                 db.execute("SELECT name, last_event FROM source WHERE last_event IS NOT NULL").fetchall()
             ),
+            future=dict(db.execute("SELECT name, future FROM source").fetchall()),
         )
 
 

@@ -13,12 +13,14 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from postgrey_exporter.client_store import judge_all, merge_greylisted, prune_greylisted
+from postgrey_exporter.client_store import judge_all, merge_greylisted, prune_greylisted, shift_window
+from postgrey_exporter.clock import Looks
 from postgrey_exporter.counting.hashing import KEY_SIZE
 from postgrey_exporter.database import StateError, translated
 from postgrey_exporter.domain_store import keep_to_limit
 from postgrey_exporter.message_store import all_seen, give_up_oldest, merge_messages, prune_messages
 from postgrey_exporter.statefile import StateFile, StateTakenAwayError
+from postgrey_exporter.syslog import CLOCK_SKEW
 from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
@@ -105,22 +107,30 @@ class Store:
 
         The increment has settled then. Raises `StateError`; the state is then as it was.
         """
-        self.prune(now)
         increment.judge(lists)
         with self._transaction() as db:
             db.execute(
                 """
-                INSERT INTO source VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET
-                    position = excluded.position,
-                    last_event = coalesce(max(last_event, excluded.last_event), last_event, excluded.last_event)
+                INSERT INTO source (name, position, last_event, future) VALUES (?1, ?2, ?3, ?4)
+                ON CONFLICT DO UPDATE SET
+                    position = ?2,
+                    last_event = coalesce(max(min(last_event, ?5), ?3), min(last_event, ?5), ?3),
+                    future = future + ?4
                 """,
-                (source, json.dumps(position, separators=(",", ":")), increment.last_event),
+                (
+                    *(source, json.dumps(position, separators=(",", ":")), increment.last_event, increment.future),
+                    self.present(now) + CLOCK_SKEW.total_seconds(),
+                ),
             )
+            if increment.last_event is not None:
+                # A stamp ahead of the clock is no reason to drop more.
+                newest = min(increment.last_event, now)
+                self._set_meta("newest", max(newest, self._meta("newest") or newest))
+            first_hour, kept_hour = self._move_window(db, now)
             db.executemany(
                 "INSERT INTO source_lines VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total",
                 [(source, outcome, count) for outcome, count in increment.lines.items()],
             )
-            first_hour = self._window.first_hour(now)
             db.executemany(
                 "INSERT INTO decision VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total",
                 [(*labels, count) for labels, count in increment.decision_totals().items() if count],
@@ -128,10 +138,10 @@ class Store:
             db.executemany(
                 "INSERT INTO decision_hour VALUES (?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET total = total + excluded.total",
-                [row for row in increment.decision_hours() if row[0] >= first_hour],
+                [row for row in increment.decision_hours() if row[0] >= kept_hour],
             )
-            numbers = merge_greylisted(db, increment, first_hour, self.max_domains)
-            written = merge_messages(db, increment, first_hour * HOUR, self._seen, numbers)
+            numbers = merge_greylisted(db, increment, first_hour, kept_hour, self.max_domains)
+            written = merge_messages(db, increment, kept_hour * HOUR, self._seen, numbers)
             room = self._keep_messages_bounded(written)
         self._message_room = room
 
@@ -154,6 +164,17 @@ class Store:
         if before is None or abs(now - before) >= LOOK_SECONDS:
             with self._transaction():
                 self._set_meta("looked_at", now)
+                looks = self._looks(now).after(now)
+                self._set_meta("latest_look", looks.latest)
+                self._set_meta("behind_since", looks.behind_since)
+
+    def present(self, now: float) -> float:
+        """Return the moment that is the present where the clock says ``now``, see `clock.Looks`."""
+        return max(now, self._looks(now).latest)
+
+    def _looks(self, now: float) -> Looks:
+        latest = self._meta("latest_look")
+        return Looks(now if latest is None else latest, self._meta("behind_since"))
 
     def is_current(self, now: float, lists: str) -> bool:
         """Tell whether `prune` and `judge` have nothing to do."""
@@ -167,20 +188,14 @@ class Store:
         return count > few
 
     def prune(self, now: float) -> None:
-        """Let the window move on: what is older leaves it."""
-        first_hour = self._window.first_hour(now)
-        if first_hour == self._meta("first_hour"):
-            return
-        with self._transaction() as db:
-            prune_greylisted(db, first_hour)
-            db.execute("DELETE FROM decision_hour WHERE hour < ?", (first_hour,))
-            db.execute(
-                "DELETE FROM message WHERE domain IN (SELECT id FROM domain WHERE last_hour < ? AND NOT labelled)",
-                (first_hour,),
-            )
-            db.execute("DELETE FROM domain WHERE last_hour < ? AND NOT labelled", (first_hour,))
-            prune_messages(db, first_hour * HOUR)
-            self._set_meta("first_hour", first_hour)
+        """Have the window be that of the present, and drop what nothing will show again.
+
+        What is shown goes by the clock. What is dropped lies a window behind the newest decision, too: a clock that
+        was wrong for a while loses nothing.
+        """
+        if self._window.first_hour(now) != self._meta("first_hour"):
+            with self._transaction() as db:
+                self._move_window(db, now)
 
     def judge(self, lists: Lists, fingerprint: str) -> None:
         """Judge every client again, unless that was done by the same lists, which are known by a fingerprint."""
@@ -203,6 +218,20 @@ class Store:
     @property
     def _db(self) -> sqlite3.Connection:
         return self._file.db
+
+    def _move_window(self, db: sqlite3.Connection, now: float) -> tuple[int, int]:
+        """Move the window; return its first hour, and the first one of which something is kept."""
+        first_hour, before = self._window.first_hour(now), self._meta("first_hour")
+        if first_hour != before:
+            if before is not None:
+                shift_window(db, before, first_hour)
+            self._set_meta("first_hour", first_hour)
+        newest = self._meta("newest")
+        kept_hour = first_hour if newest is None else self._window.first_hour(min(now, newest))
+        if kept_hour != self._meta("kept_hour"):
+            _prune(db, kept_hour)
+            self._set_meta("kept_hour", kept_hour)
+        return first_hour, kept_hour
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -240,3 +269,15 @@ class Store:
     def _set_meta(self, key: str, value: object) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
         self._known_meta[key] = value
+
+
+def _prune(db: sqlite3.Connection, kept_hour: int) -> None:
+    """Drop what is of before an hour."""
+    prune_greylisted(db, kept_hour)
+    db.execute("DELETE FROM decision_hour WHERE hour < ?", (kept_hour,))
+    db.execute(
+        "DELETE FROM message WHERE domain IN (SELECT id FROM domain WHERE last_hour < ? AND NOT labelled)",
+        (kept_hour,),
+    )
+    db.execute("DELETE FROM domain WHERE last_hour < ? AND NOT labelled", (kept_hour,))
+    prune_messages(db, kept_hour * HOUR)

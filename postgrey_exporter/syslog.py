@@ -21,6 +21,8 @@ TRADITIONAL_STAMP_SIZE: Final = 15
 """Length of a stamp by RFC 3164 in its usual spelling: ``Feb  5 08:38:26``."""
 FRESH_SECONDS: Final = 3600.0
 """For how long what was found out about stamps without a year holds, as the reading clock moves on."""
+_MOST_HOURS: Final = 10_000
+"""How many hours' stamps are remembered: more than a year has. A log may have one of its own in each line."""
 HOST: Final = rb" (?:<[a-z0-9]+\.[a-z]+> )?[^ \n]+"
 """Pattern of what stands between stamp and tag. FreeBSD's syslogd -v adds <mail.info>."""
 
@@ -79,7 +81,7 @@ class HeaderReader:
     def _hour(
         self, traditional: bytes | None, iso: bytes | None, offset: bytes | None, seen_at: float
     ) -> float | None:
-        if abs(seen_at - self._dated_by) > FRESH_SECONDS:
+        if abs(seen_at - self._dated_by) > FRESH_SECONDS or len(self._hours) >= _MOST_HOURS:
             self._hours.clear()
             self._dated_by = seen_at
         key = (traditional or iso, offset)

@@ -51,10 +51,11 @@ def told(
         "hours": tally.decision_hours(),
         "clients": sorted(tally.clients()),
         "changes": tally.domain_changes(first_hour),
-        "client rows": list(tally.client_rows(ids, first_hour)),
+        "client rows": list(tally.client_rows(ids, first_hour, first_hour)),
+        "kept client rows": list(tally.client_rows(ids, first_hour, first_hour - 24)),
         "attempt rows": list(tally.attempt_rows(first_hour)),
         "stories": [row[:2] for row in tally.story_rows(ids)],
-        "message rows": list(tally.message_rows(ids, first_hour * 3600.0)),
+        "message rows": sorted(tally.message_rows(ids, first_hour * 3600.0), key=lambda row: row[:3]),
         "deliveries": sorted(tally.deliveries(ids)),
     }
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.addresses import network_number
 from postgrey_exporter.clientnames import ClientKind, kind_in_domain
-from postgrey_exporter.decision import DECISION_LABELS, GREYLIST, NEW, PASS, Client, Decision
+from postgrey_exporter.decision import DECISION_LABELS, GREYLIST, NEW, PASS, Client
 from postgrey_exporter.domains import UNKNOWN, registrable_domain
 from postgrey_exporter.evidence import Delays, Evidence, NetworkFacts, Parties, Party, Totals
-from postgrey_exporter.messages import RETRY_WINDOW
+from postgrey_exporter.messages import MOST_BACK, RETRY_WINDOW
 from postgrey_exporter.verdict import IGNORED, UNCOVERED, WHITELISTED
 from postgrey_exporter.window import hour_of
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from postgrey_exporter.counting.hashing import KeyedHash
+    from postgrey_exporter.decision import Decision
     from postgrey_exporter.lists import Lists
 
 Story = tuple[str, int]
@@ -48,34 +49,33 @@ class Message(NamedTuple):
         return None if self.accepted is None else max(0.0, self.accepted - self.first)
 
     def is_open(self, moment: float) -> bool:
-        return self.accepted is None and moment - self.last < RETRY_WINDOW
+        return moment - self.last < RETRY_WINDOW and (self.accepted is None or moment < self.accepted)
 
 
-def replay(before: Message | None, decisions: Iterable[Decision]) -> list[Message]:
-    """Return the messages of one story after some decisions: ``before``, its latest one, and those begun since."""
-    messages: list[Message] = [] if before is None else [before]
-    for decision in sorted(decisions, key=lambda one: one.time):
-        latest = messages[-1] if messages else None
-        network = network_number(decision.client.address)
-        if latest is None or not latest.is_open(decision.time):
-            if decision.action == GREYLIST:
-                messages.append(_begun(decision, network, latest))
-        elif decision.action == PASS:
-            last = max(decision.time, latest.last)
-            messages[-1] = latest._replace(last=last, accepted=decision.time, reported=decision.delay)
-        else:
-            last = max(decision.time, latest.last)
-            messages[-1] = latest._replace(last=last, moved=latest.moved or network != latest.network)
-    return messages
-
-
-def _begun(decision: Decision, network: int, before: Message | None) -> Message:
-    first = decision.time
-    if before is not None and 0 <= before.first - first < _SAME_MOMENT:
+def replay(messages: list[Message], decision: Decision) -> None:
+    """Let a decision happen to the messages of one story, which are in the order of their begin."""
+    now = decision.time
+    network = network_number(decision.client.address)
+    behind = [place for place, one in enumerate(messages) if one.first - now >= _SAME_MOMENT]
+    place = behind[0] if behind else len(messages)
+    if len(messages) - place >= MOST_BACK:
+        return
+    open_one = messages[place - 1] if place and messages[place - 1].is_open(now) else None
+    if decision.action == PASS:
+        if open_one is not None and open_one.accepted is None:
+            last = max(now, open_one.last)
+            messages[place - 1] = open_one._replace(last=last, accepted=now, reported=decision.delay)
+    elif open_one is not None:
+        moved = open_one.moved or network != open_one.network
+        messages[place - 1] = open_one._replace(last=max(now, open_one.last), moved=moved)
+    elif behind and messages[place].first - now < RETRY_WINDOW:
+        messages[place] = messages[place]._replace(moved=messages[place].moved or network != messages[place].network)
+    else:
         # Messages of one key are told apart by their begin.
-        first = nextafter(before.first, inf)
-    line = kind_of(decision.client) is ClientKind.LINE
-    return Message(first, max(first, decision.time), network, False, None, None, line)
+        first = max(now, nextafter(messages[place - 1].first, inf)) if place else now
+        if not behind or first < messages[place].first:
+            line = kind_of(decision.client) is ClientKind.LINE
+            messages.insert(place, Message(first, first, network, False, None, None, line))
 
 
 def kind_of(client: Client) -> ClientKind:
@@ -212,7 +212,7 @@ class Reference:
 
     @property
     def decisions(self) -> int:
-        return len(self._decisions)
+        return sum(one.times for one in self._decisions)
 
     @property
     def domains(self) -> set[str]:
@@ -232,23 +232,23 @@ class Reference:
             self._unsettled.append(decision)
 
     def settle(self) -> None:
-        stories: defaultdict[Story, list[Decision]] = defaultdict(list)
         for one in self._unsettled:
-            stories[registrable_domain(one.client.name), one.message].append(one)
+            replay(self.messages.setdefault((registrable_domain(one.client.name), one.message), []), one)
         self._unsettled = []
-        for story, decisions in stories.items():
-            known = self.messages.get(story, [])
-            self.messages[story] = known[:-1] + replay(known[-1] if known else None, decisions)
 
     def judge(self, lists: Lists) -> None:
         self._verdicts = {client: verdict(client, lists) for client, _, _ in self.clients()}
 
     def decision_totals(self) -> dict[tuple[str, str], int]:
-        counts = Counter((one.action, one.reason) for one in self._decisions)
+        counts: Counter[tuple[str, str]] = Counter()
+        for one in self._decisions:
+            counts[one.action, one.reason] += one.times
         return {label: counts[label] for label in DECISION_LABELS}
 
     def decision_hours(self) -> list[tuple[int, str, str, int]]:
-        counts = Counter((hour_of(one.time), one.action, one.reason) for one in self._decisions)
+        counts: Counter[tuple[int, str, str]] = Counter()
+        for one in self._decisions:
+            counts[hour_of(one.time), one.action, one.reason] += one.times
         return sorted((*key, count) for key, count in counts.items())
 
     def clients(self) -> Iterator[tuple[Client, int, int]]:
@@ -271,23 +271,23 @@ class Reference:
         for one in self._greylisted():
             change = changes.setdefault(registrable_domain(one.client.name), [0] * 5)
             said = self._verdicts[one.client]
-            change[0 if one.reason == NEW else 1] += 1
-            change[2] += said == WHITELISTED and one.time > self._lists_changed
-            change[3] += said == UNCOVERED and hour_of(one.time) >= first_hour
+            change[0 if one.reason == NEW else 1] += one.times
+            change[2] += one.times * (said == WHITELISTED and one.time > self._lists_changed)
+            change[3] += one.times * (said == UNCOVERED and hour_of(one.time) >= first_hour)
             change[4] = max(change[4], hour_of(one.time))
         return {
             domain: (new, early, late, open_, hour) for domain, (new, early, late, open_, hour) in changes.items()
         }
 
     def client_rows(
-        self, domain_ids: Mapping[str, int], first_hour: int
+        self, domain_ids: Mapping[str, int], first_hour: int, kept_hour: int
     ) -> Iterator[tuple[int, str, str, int, int, int, int, int]]:
         last: dict[Client, int] = {}
         attempts: Counter[Client] = Counter()
         for one in self._greylisted():
-            if hour_of(one.time) >= first_hour:
-                last[one.client] = max(last.get(one.client, first_hour), hour_of(one.time))
-                attempts[one.client] += 1
+            if hour_of(one.time) >= kept_hour:
+                last[one.client] = max(last.get(one.client, kept_hour), hour_of(one.time))
+                attempts[one.client] += one.times * (hour_of(one.time) >= first_hour)
         for client in sorted(last, key=self._number):
             yield (
                 self._number(client),
@@ -337,7 +337,7 @@ class Reference:
     def _by_client(self, decisions: Iterable[Decision]) -> dict[Client, tuple[int, int]]:
         counts: defaultdict[Client, Counter[bool]] = defaultdict(Counter)
         for one in decisions:
-            counts[one.client][one.reason == NEW] += 1
+            counts[one.client][one.reason == NEW] += one.times
         return {client: (count[True], count[False]) for client, count in counts.items()}
 
     def _number(self, client: Client) -> int:

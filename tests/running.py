@@ -157,7 +157,11 @@ def seconds(limit: float) -> float:
 
 
 def run(
-    *arguments: str | Path, before: Sequence[str | Path] = (), cwd: Path | None = None, **variables: str
+    *arguments: str | Path,
+    before: Sequence[str | Path] = (),
+    cwd: Path | None = None,
+    limit: float = 60,
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; ``before`` is another program that starts it, ``variables`` its environment."""
     return subprocess.run(
@@ -167,7 +171,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=limit,
     )
 
 
@@ -204,10 +208,16 @@ class Serve(Daemon):
         *options: str | Path,
         logs: Sequence[Path] = (),
         ready: str = "/-/ready",
-        before: Sequence[str] = (),
+        before: Sequence[str | Path] = (),
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Take the files, further options and logs, the path that tells that it has started, and what starts it."""
+        """Take the files, further options and logs, and the path by which it is told that it has started.
+
+        ``before`` is another program that starts it, ``variables`` are its environment.
+        """
         super().__init__("serve")
+        self._before = before
+        self._variables = variables or {}
         self._files = files
         self._ready = ready
         self._options = options
@@ -222,7 +232,7 @@ class Serve(Daemon):
         self.start(
             [*self._before, *EXPORTER, "serve", *arguments],
             ready=lambda: answers(f"{self.url}{self._ready}"),
-            environment=environment(),
+            environment=environment(**self._variables),
         )
 
     def end(self, number: Signals) -> int:

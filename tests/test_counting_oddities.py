@@ -123,7 +123,7 @@ def test_counts_of_32_bits_add_up_to_more() -> None:
     assert (network.new, network.early_retry) == (2 * UINT32, 2 * UINT32)
     assert facts.parties(NOW).servers.attempts == 4 * UINT32
     with pytest.raises(OverflowError):
-        facts.add_client("mx.example.com", "192.0.2.3", UINT32 + 1, 0)
+        facts.add_client("mx.example.com", "192.0.2.3", -1, 0)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_what_a_tally_yields_is_of_the_moment_when_it_was_asked_for() -> None:
     begun = [
         tally.clients(),
         tally.facts(),
-        tally.client_rows(ids, 0),
+        tally.client_rows(ids, 0, 0),
         tally.attempt_rows(0),
         tally.story_rows(ids),
         tally.message_rows(ids, 0.0),
@@ -178,7 +178,7 @@ def test_the_domains_that_a_tally_tells_are_a_copy() -> None:
     tally.domains.clear()
 
     assert tally.domains == ["unknown", "example.com"]
-    assert [row[3] for row in tally.client_rows({"example.com": 7}, 0)] == [7]
+    assert [row[3] for row in tally.client_rows({"example.com": 7}, 0, 0)] == [7]
     assert [facts.domain for facts in tally.facts()] == ["example.com"]
 
 

@@ -88,7 +88,7 @@ def test_an_older_state_is_brought_up_to_date_with_what_it_holds(path: Path, mon
         kept = db.execute("SELECT count(*) FROM meta").fetchone()[0]
         db.execute("SELECT third FROM second")
 
-    assert (version, kept) == (len(schema.MIGRATIONS), 200)
+    assert (version, kept) == (len(schema.MIGRATIONS), 201)
 
 
 def test_a_migration_that_fails_half_way_leaves_its_step_undone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +103,38 @@ def test_a_migration_that_fails_half_way_leaves_its_step_undone(path: Path, monk
     assert tables(path) == before | {"second"}
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] == len(schema.MIGRATIONS) - 1
+
+
+def test_what_an_older_state_holds_of_the_future_is_dated_by_its_last_look(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, far = 500_000 * 3600 + 60, 70_389_527
+    with monkeypatch.context() as before:
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        with closing(open_writable(path)) as db:
+            db.executescript(f"""
+                INSERT INTO meta VALUES ('looked_at', {look}), ('first_hour', 499832);
+                INSERT INTO source VALUES ('log', '{{}}', 253402300799.0), ('other', '{{}}', {look + 80_000});
+                INSERT INTO domain VALUES (1, 'example.com', 1, 9, 0, 0, 9, {far});
+                INSERT INTO client VALUES (5, 'a.example.com', '192.0.2.1', 1, 7, 0, {far}, 9);
+                INSERT INTO attempt VALUES (500000, 5, 2, 1), (500020, 5, 1, 0), ({far}, 5, 3, 2);
+                INSERT INTO decision_hour VALUES (500000, 'greylist', 'new', 4), ({far}, 'greylist', 'new', 5);
+                INSERT INTO message VALUES (1, 2, {look}, {look}, 7, 0, NULL, NULL, 0);
+                INSERT INTO message VALUES (1, 3, 2e11, 2e11, 7, 0, NULL, NULL, 0);
+            """)  # noqa: S608
+
+    with closing(open_writable(path)) as db:
+
+        def told(query: str) -> list[tuple[object, ...]]:
+            return db.execute(query).fetchall()
+
+        assert told("SELECT * FROM attempt") == [(500_000, 5, 5, 3), (500_020, 5, 1, 0)]
+        assert told("SELECT hour, total FROM decision_hour") == [(500_000, 9)]
+        assert told("SELECT last_hour, attempts FROM client") == [(500_000, 9)]
+        assert told("SELECT last_hour FROM domain") == [(500_000,)]
+        assert told("SELECT key FROM message") == [(2,)]
+        assert told("SELECT last_event, future FROM source") == [(look, 0), (look + 80_000, 0)]
+        assert told("SELECT value FROM meta WHERE key = 'latest_look'") == [(look,)]
 
 
 # --- damage
@@ -255,7 +287,7 @@ def test_a_name_with_signs_of_a_url_is_read_as_it_is(tmp_path: Path) -> None:
     begin(path)
 
     with closing(open_readable(path)) as db:
-        assert db.execute("SELECT count(*) FROM meta").fetchone() == (200,)
+        assert db.execute("SELECT count(*) FROM meta").fetchone() == (201,)
 
 
 def test_a_reader_can_not_write(path: Path) -> None:

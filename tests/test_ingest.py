@@ -19,8 +19,10 @@ from postgrey_exporter.ingest import Unwatched
 from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from postgrey_exporter.sources import Batch
 
 
 class Pausing(Unwatched):
@@ -304,3 +306,46 @@ def test_the_end_lets_go_of_the_sources(files: Files) -> None:
         pass
 
     assert source.closed
+
+
+# --- memory that runs out
+
+
+class Hungry(Scripted):
+    """A source of which no more than some blocks fit into memory together."""
+
+    def __init__(self, name: str, blocks: Sequence[str], most: int) -> None:
+        super().__init__(name, blocks)
+        self.most = most
+        self.begun: list[int] = []
+
+    def batches(self, now: float) -> Iterator[Batch]:
+        self.begun.append(self.handed_out)
+        for number, batch in enumerate(super().batches(now)):
+            if number == self.most:
+                raise MemoryError
+            yield batch
+
+
+def test_where_memory_runs_out_the_steps_become_smaller_and_nothing_is_counted_twice(
+    files: Files, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocks = [decision(NOW - 60 + number) for number in range(40)]
+    monkeypatch.setattr(ingest_module, "COMMIT_BYTES", 32 * len(blocks[0]))
+    source = Hungry("hungry", blocks, most=10)
+    with files.ingest(source) as ingest:
+        ingest.advance(NOW)
+        assert files.counted() == 40
+        assert source.begun[:3] == [0, 0, 0]
+
+        source.blocks.append(decision(NOW))
+        source.most = 0
+        with pytest.raises(StateError, match="memory does not suffice"):
+            ingest.advance(NOW)
+        source.most = 100
+        ingest.advance(NOW)
+
+    assert files.counted() == 41
+    assert [record.getMessage() for record in caplog.records] == [
+        "hungry: memory runs out; reading by smaller steps from now on"
+    ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tallies import tally_of_log
+from tallies import SECRET, tally_of_log
 
+from postgrey_exporter.counting.hashing import KeyedHash
+from postgrey_exporter.counting.tally import Tally
 from postgrey_exporter.decision import (
     CLIENT_AWL,
     CLIENT_WHITELIST,
@@ -24,10 +26,11 @@ from postgrey_exporter.decision import (
     Client,
     Decision,
 )
-from postgrey_exporter.parser import DECISION, FOREIGN, MALFORMED, NO_DECISION, Parsed, Parser
+from postgrey_exporter.fields import LONGEST_MESSAGE
+from postgrey_exporter.parser import DECISION, FOREIGN, MALFORMED, MOST_REPEATS, NO_DECISION, Parsed, Parser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 SEEN: Final = datetime(2024, 7, 1, tzinfo=UTC).timestamp()
 HEADER: Final = "2024-06-26T00:00:07+00:00 mx1 postgrey[12]: "
@@ -353,7 +356,7 @@ def test_no_decision(message: str) -> None:
         pytest.param(f"action=pass, reason=triplet found, delay=-5, {FIELDS}", id="impossible-delay"),
         pytest.param(f"action=pass, reason=triplet found, delay=99999999999, {FIELDS}", id="endless-delay"),
         pytest.param(f"3F2A8C01: action=greylist, {FIELDS}", id="queue-id"),
-        pytest.param(f"message repeated 1000000000 times: [ {NEW_MESSAGE}]", id="repeated-too-often"),
+        pytest.param(f"message repeated 2147483648 times: [ {NEW_MESSAGE}]", id="repeated-too-often"),
     ],
 )
 def test_malformed(message: str) -> None:
@@ -449,8 +452,8 @@ def test_a_forged_header_inside_postgreys_own_line_adds_nothing() -> None:
 @pytest.mark.parametrize(
     ("message", "counts"),
     [
-        pytest.param(f"message repeated 3 times: [ {NEW_MESSAGE}]", {DECISION: 3}, id="decision"),
-        pytest.param(f"message repeated 2 times: [ 3F2A8C01: {NEW_MESSAGE}] \r", {DECISION: 2}, id="trailing-blank"),
+        pytest.param(f"message repeated 3 times: [ {NEW_MESSAGE}]", {DECISION: 1}, id="decision"),
+        pytest.param(f"message repeated 2 times: [ 3F2A8C01: {NEW_MESSAGE}] \r", {DECISION: 1}, id="trailing-blank"),
         pytest.param(
             "message repeated 3 times: [ whitelisted: mail.example.com[192.0.2.1]]", {NO_DECISION: 1}, id="none"
         ),
@@ -466,10 +469,45 @@ def test_repeated_message(message: str, counts: dict[str, int]) -> None:
     assert outcomes(parse(HEADER + message)) == counts
 
 
-def test_a_repeated_message_counts_the_decision_that_it_repeats() -> None:
-    parsed = parse(f"{HEADER}message repeated 2 times: [ {NEW_MESSAGE}]\n")
+@pytest.mark.parametrize("times", [1, 2, 99_999, MOST_REPEATS])
+def test_a_repeated_message_counts_the_decision_that_it_repeats(times: int) -> None:
+    parsed = parse(f"{HEADER}message repeated {times} times: [ {NEW_MESSAGE}]\n")
 
-    assert without_keys(parsed) == [greylisted(), greylisted()]
+    assert without_keys(parsed) == [greylisted()._replace(times=times)]
+
+
+def test_a_message_longer_than_any_of_postgreys_is_not_looked_into() -> None:
+    fits = HEADER + "action=greylist, reason=" + "," * (LONGEST_MESSAGE - 24)
+
+    assert outcomes(parse(fits)) == {MALFORMED: 1}
+    assert outcomes(parse(f"{HEADER}{NEW_MESSAGE}{' ' * LONGEST_MESSAGE}")) == {MALFORMED: 1}
+    assert outcomes(parse(f"{HEADER}{'x' * LONGEST_MESSAGE}x")) == {MALFORMED: 1}
+
+
+# --- stamps of the future
+
+
+@pytest.mark.parametrize("read", [Parser.read, Parser.parse])
+def test_a_stamp_of_more_than_a_day_ahead_is_dated_by_when_it_was_there(read: Callable[..., Any]) -> None:
+    ahead = [SEEN + 86_400, SEEN + 86_401, 253402300799.0]
+    lines = "".join(
+        f"{datetime.fromtimestamp(one, UTC).isoformat()} mx1 postgrey[1]: {NEW_MESSAGE}\n" for one in ahead
+    ).encode()
+    for seen_at, arrival in ((SEEN, SEEN), (SEEN - 9e6, SEEN - 9e6), (1e300, SEEN)):
+        found = read(Parser("postgrey", UTC, SECRET), lines, seen_at, SEEN)
+        assert found.future == 2
+        if isinstance(found, Parsed):
+            assert [one.time for one in found.decisions] == [SEEN + 86_400, arrival, arrival]
+        else:
+            tally = Tally(KeyedHash(SECRET))
+            tally.add(found)
+            assert (tally.future, tally.first_event, tally.last_event) == (2, arrival, SEEN + 86_400)
+
+
+def test_a_stamp_without_a_year_is_dated_by_the_present_where_the_file_is_from_later() -> None:
+    (found,) = Parser("postgrey", UTC).parse(f"{HEADER}{NEW_MESSAGE}".encode(), 1e300, SEEN).decisions
+
+    assert found.time <= SEEN
 
 
 def test_repetition_nested_without_end_is_one_malformed_line() -> None:

@@ -150,6 +150,6 @@ def test_the_network_of_a_client_has_the_number_that_the_state_keeps(
     tally = tally_of(*greylisted(Client("mx.example.com", text)))
     tally.settle()
 
-    (client,) = tally.client_rows({"example.com": 1}, 0)
+    (client,) = tally.client_rows({"example.com": 1}, 0, 0)
     (message,) = tally.message_rows({"example.com": 1}, 0.0)
     assert client[4] == message[4] == network_number(text)

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import article
@@ -216,7 +217,7 @@ def test_a_log_that_shrinks_while_it_is_read_is_partial(tmp_path: Path) -> None:
     def shrink(_: int) -> None:
         os.truncate(log, 10)
 
-    reader = LogReader(Parser(), Period(), shrink)
+    reader = LogReader(Parser(), Period(), time.time(), shrink)
     reader.read_files([log])
     assert "shrank while it was read" in reader.reading.problems[0]
     assert reader.reading.tally.lines["decision"] > 0
@@ -383,8 +384,8 @@ def test_a_source_is_read_with_its_rotated_files(tmp_path: Path) -> None:
 
     (tmp_path / "mail.log").write_text(ONE)
     (tmp_path / "mail.log.1").write_text(EARLY * 2)
-    reader = LogReader(Parser(), Period())
-    reader.read_source(FileSource(tmp_path / "mail.log", 7 * 86400.0), (tmp_path / "mail.log").stat().st_mtime)
+    reader = LogReader(Parser(), Period(), (tmp_path / "mail.log").stat().st_mtime)
+    reader.read_source(FileSource(tmp_path / "mail.log", 7 * 86400.0))
     assert reader.reading.tally.lines["decision"] == 3
     assert (reader.reading.logs, reader.reading.problems) == (1, [])
 
@@ -394,8 +395,8 @@ def test_a_source_that_can_not_be_read_is_a_problem_with_its_reason(tmp_path: Pa
     from postgrey_exporter.parser import Parser  # noqa: PLC0415
     from postgrey_exporter.sources.file import FileSource  # noqa: PLC0415
 
-    reader = LogReader(Parser(), Period())
-    reader.read_source(FileSource(tmp_path / "mail.log", 7 * 86400.0), 0.0)
+    reader = LogReader(Parser(), Period(), 0.0)
+    reader.read_source(FileSource(tmp_path / "mail.log", 7 * 86400.0))
     assert (reader.reading.logs, reader.reading.problems) == (0, [f"{tmp_path}/mail.log: no such file"])
 
 

@@ -158,14 +158,15 @@ def test_the_size_counts_the_write_ahead_log(store: Store, path: Path) -> None:
 
 
 def test_what_is_older_than_the_window_counts_in_the_totals_only(store: Store, path: Path) -> None:
+    store.merge("other", tally_of(Decision(NOW, PASS, TRIPLET_FOUND, SERVER, None)), {}, NO_LISTS, NOW)
     store.merge(LOG, greylisted(POOL, hour=975), {}, NO_LISTS, NOW)
 
-    assert snapshot(path).decisions == {(GREYLIST, NEW): 1}
+    assert snapshot(path).decisions == {(GREYLIST, NEW): 1, (PASS, TRIPLET_FOUND): 1}
     assert snapshot(path).domains == (DomainCounter("example.com", 1, 0, 0),)
     assert snapshot(path).unreviewed == {}
     with closing(StateReader(path)) as reader:
         assert list(reader.clients(0)) == []
-        assert reader.decisions(0) == {}
+        assert reader.decisions(0) == {(PASS, TRIPLET_FOUND): 1}
 
 
 def test_the_window_holds_its_full_hours_and_the_running_one(store: Store, path: Path) -> None:
@@ -473,7 +474,7 @@ def test_a_pruning_that_fails_leaves_everything_as_it_was(store: Store, path: Pa
     before = dump(path)
 
     with pytest.raises(StateError, match="boom"):
-        store.merge(LOG, greylisted(POOL), {"offset": 2}, NO_LISTS, 2000 * HOUR)
+        store.merge(LOG, greylisted(POOL, hour=2000), {"offset": 2}, NO_LISTS, 2000 * HOUR)
 
     assert dump(path) == before
 

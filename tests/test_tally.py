@@ -329,7 +329,9 @@ def test_a_number_that_sqlite_can_not_keep_is_never_made() -> None:
     with sqlite3.connect(":memory:") as db:
         db.execute("CREATE TABLE client (id INTEGER PRIMARY KEY, a, b, c, d, e, f, g)")
         tally = tally_of(*(greylisted(7, Client(f"mx{number}.example.com", "192.0.2.1")) for number in range(64)))
-        db.executemany("INSERT INTO client VALUES (?, ?, ?, ?, ?, ?, ?, ?)", tally.client_rows({"example.com": 1}, 0))
+        db.executemany(
+            "INSERT INTO client VALUES (?, ?, ?, ?, ?, ?, ?, ?)", tally.client_rows({"example.com": 1}, 0, 0)
+        )
         assert db.execute("SELECT count(*), min(id) < 0, max(id) > 0 FROM client").fetchone() == (64, 1, 1)
     db.close()
 

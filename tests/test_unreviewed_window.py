@@ -69,8 +69,8 @@ class Window3Hours(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(prefix="window-", dir=MEMORY)
         self.path = Path(self.folder.name) / "state.sqlite3"
         self.now = 1000.5 * HOUR
-        self.latest = self.now
-        self.window: list[tuple[Client, int, str]] = []
+        self.newest = -1 << 40
+        self.attempts: list[tuple[Client, int, str]] = []
         self.total: Counter[tuple[str, str]] = Counter()
         self.max_domains = max_domains
         self.store = Store(self.path, window=WINDOW, max_domains=max_domains)
@@ -101,18 +101,24 @@ class Window3Hours(RuleBasedStateMachine):
             )
         )
         self.store.merge(source, tally, {}, self.lists, self.now)
-        self.forget()
         for client, ago, reason in attempts:
             self.total[GREYLIST, reason] += 1
-            if ago <= WINDOW.hours:
-                self.window.append((client, hour_now - ago, reason))
+            self.attempts.append((client, hour_now - ago, reason))
+            self.newest = max(self.newest, hour_now - max(ago, 0))
+        self.forget()
 
-    @rule(hours=st.floats(-1.5, 5))
+    @rule(hours=st.one_of(st.floats(-1.5, 5), st.sampled_from([-8760.0, -168.0, 168.0, 8760.0])))
     def time_passes(self, hours: float) -> None:
         self.now += hours * HOUR
-        self.latest = max(self.latest, self.now)
         self.store.prune(self.now)
         self.forget()
+        self.store.note_look(self.now)
+
+    @rule(hours=st.sampled_from([-8760.0, -1.0, 1.0, 168.0, 8760.0]))
+    def the_clock_is_wrong_for_one_look(self, hours: float) -> None:
+        for now in (self.now + hours * HOUR, self.now):
+            self.store.prune(now)
+            self.store.note_look(now)
 
     @rule(max_domains=st.integers(1, 6))
     def restart(self, max_domains: int) -> None:
@@ -121,8 +127,9 @@ class Window3Hours(RuleBasedStateMachine):
         self.store = Store(self.path, window=WINDOW, max_domains=max_domains)
 
     def forget(self) -> None:
-        first_hour = WINDOW.first_hour(self.now)
-        self.window = [attempt for attempt in self.window if attempt[1] >= first_hour]
+        """Forget what lies more than a window behind the clock and the newest attempt."""
+        kept_hour = min(WINDOW.first_hour(self.now), self.newest - WINDOW.hours)
+        self.attempts = [attempt for attempt in self.attempts if attempt[1] >= kept_hour]
 
     @invariant()
     def the_state_is_what_a_recount_says(self) -> None:
@@ -131,28 +138,30 @@ class Window3Hours(RuleBasedStateMachine):
         reader = StateReader(self.path, max_domains=self.max_domains)
         try:
             kept = reader.snapshot()
-            clients = Counter({(client, NEW): new for client, new, _ in reader.clients(0)})
-            clients += Counter({(client, EARLY_RETRY): early_retry for client, _, early_retry in reader.clients(0)})
-            by_hour = reader.decisions(0)
+            first_hour = WINDOW.first_hour(self.now)
+            found = list(reader.clients(first_hour))
+            by_hour = reader.decisions(first_hour)
         finally:
             reader.close()
+        clients = Counter({(client, NEW): new for client, new, _ in found})
+        clients += Counter({(client, EARLY_RETRY): early_retry for client, _, early_retry in found})
+        window = [attempt for attempt in self.attempts if attempt[1] >= first_hour]
         uncovered = Counter(
             registrable_domain(client.name)
-            for client, _, _ in self.window
+            for client, _, _ in window
             if client.name != UNKNOWN and not self.is_listed(client)
         )
         largest = sorted(uncovered.items(), key=lambda item: (-item[1], item[0]))[: self.max_domains]
         assert kept.unreviewed == dict(largest)
         assert kept.unreviewed_not_shown == len(uncovered) - len(largest)
-        assert clients == Counter((client, reason) for client, _, reason in self.window)
-        assert by_hour == Counter((GREYLIST, reason) for _, _, reason in self.window)
+        assert clients == Counter((client, reason) for client, _, reason in window)
+        assert by_hour == Counter((GREYLIST, reason) for _, _, reason in window)
         assert kept.decisions == self.total
 
         labelled = {counter.domain for counter in kept.domains}
         assert kept.labels == len(labelled - {UNKNOWN, OTHER}) <= self.max_domains
-        if self.now == self.latest:  # when a clock goes back, hours come back into the window whose attempts are gone
-            in_window = {registrable_domain(client.name) for client, _, _ in self.window}
-            assert kept.folded == len(in_window - labelled)
+        in_window = {registrable_domain(client.name) for client, _, _ in window}
+        assert kept.folded == len(in_window - labelled)
         assert sum(counter.new + counter.early_retry for counter in kept.domains) <= self.total.total()
 
 

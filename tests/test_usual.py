@@ -147,7 +147,7 @@ def test_a_log_read_in_stretches_by_several_cores_adds_up_to_what_one_parses(
     log = tmp_path / "mail.log"
     log.write_bytes(b"".join(lines)[:-1])
     parser = Parser(zone=UTC, secret=SECRET)
-    reader = LogReader(parser, Period())
+    reader = LogReader(parser, Period(), SEEN)
     reader.read_files([log])
 
     tally = reader.reading.tally

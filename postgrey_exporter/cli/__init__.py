@@ -90,6 +90,9 @@ def main() -> None:
     except PostgreyExporterError as error:
         complain(str(error))
         status = 2
+    except MemoryError:
+        click.echo("postgrey-exporter: memory does not suffice; allow more, or name fewer or smaller logs", err=True)
+        status = 2
     except (KeyboardInterrupt, click.Abort):
         status = 130
     # At its end the interpreter would look for cycles among all that is left, which the system takes back anyway.

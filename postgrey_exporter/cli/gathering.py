@@ -97,11 +97,11 @@ def _from_logs(
 ) -> Gathered:
     files = [log for log in settings.logs if log != STANDARD_INPUT]
     progress = Progress(_size(files) if len(files) == len(settings.logs) else None)
-    reader = LogReader(Parser(settings.syslog_tag, settings.timezone), period, progress)
+    reader = LogReader(Parser(settings.syslog_tag, settings.timezone), period, now, progress)
     try:
         reader.read_files(files)
         if len(files) < len(settings.logs):
-            reader.read_stream(sys.stdin.buffer, now, settings.syslog_tag)
+            reader.read_stream(sys.stdin.buffer, settings.syslog_tag)
     finally:
         progress.close()
     return _gathered(reader.reading, period, lists, now, propose=propose)
@@ -115,9 +115,9 @@ def _from_detected(
     if period.since is None:
         period = Period(settings.window.first_hour(now) * HOUR, period.until)
     progress = Progress(None)
-    reader = LogReader(Parser(settings.syslog_tag, settings.timezone), period, progress)
+    reader = LogReader(Parser(settings.syslog_tag, settings.timezone), period, now, progress)
     try:
-        reader.read_source(detecting_source(settings.syslog_tag, settings.timezone, settings.window, {}), now)
+        reader.read_source(detecting_source(settings.syslog_tag, settings.timezone, settings.window, {}))
     finally:
         progress.close()
     return _gathered(reader.reading, period, lists, now, propose=propose)

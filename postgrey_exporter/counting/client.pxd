@@ -23,9 +23,9 @@ cdef enum:
 cdef struct Client:
     # One that was greylisted. The text is its name, a blank, and its address.
     uint64_t number
+    uint64_t new
+    uint64_t early_retry
     uint32_t text
-    uint32_t new
-    uint32_t early_retry
     uint32_t domain
     uint32_t network
     uint16_t name_size
@@ -39,7 +39,7 @@ cdef inline const unsigned char *address_of(const Client *client, const unsigned
 
 
 cdef inline uint64_t attempts_of(const Client *client) noexcept nogil:
-    return <uint64_t>client.new + client.early_retry
+    return client.new + client.early_retry
 
 
 cdef inline size_t offset_of_domain() noexcept nogil:

@@ -26,6 +26,7 @@ cdef struct Line:
     uint64_t message
     uint32_t text
     int32_t delay
+    uint32_t times
     uint16_t name_size
     uint8_t address_size
     uint8_t verdict
@@ -35,5 +36,6 @@ cdef class Decisions:
     cdef Rows rows
     cdef Text texts
     cdef readonly object lines
+    cdef readonly size_t future
 
     cdef Line *add_line(self, const unsigned char *text, size_t name_size, size_t address_size) except NULL nogil

@@ -11,6 +11,8 @@ class Decisions:
 
     lines: Counter[str]
     """By outcome, see `parser.OUTCOMES`."""
+    future: int
+    """How many of them carried a stamp of the future, see `date_by_arrival`."""
 
     def __init__(self) -> None:
         """Begin without any."""
@@ -22,4 +24,10 @@ class Decisions:
         """Add a decision, whose message was hashed with ``keyed``.
 
         Raises `ValueError` where its client has a name or an address that is too long to be one.
+        """
+
+    def date_by_arrival(self, latest: float, arrival: float) -> None:
+        """Date each decision that is stamped later than ``latest`` by its ``arrival``, and count it as `future`.
+
+        Both are seconds since the epoch.
         """

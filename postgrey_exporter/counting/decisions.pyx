@@ -38,6 +38,7 @@ cdef class Decisions:
         cdef int64_t message = decision.message
         cdef int32_t delay = -1 if decision.delay is None else min(decision.delay, MOST_SECONDS)
         cdef uint8_t verdict = _CODES[decision.action, decision.reason]
+        cdef uint32_t times = decision.times
         cdef bytes name = decision.client.name.encode()
         cdef bytes address = decision.client.address.encode()
         cdef bytes text = name + b" " + address
@@ -49,6 +50,16 @@ cdef class Decisions:
         line.message = <uint64_t>message
         line.delay = delay
         line.verdict = verdict
+        line.times = times
+
+    def date_by_arrival(self, double latest, double arrival):
+        cdef Line *line
+        cdef size_t at
+        for at in range(self.rows.used):
+            line = <Line *>self.rows.at(at)
+            if line.time > latest:
+                line.time = arrival
+                self.future += 1
 
     cdef Line *add_line(self, const unsigned char *text, size_t name_size, size_t address_size) except NULL nogil:
         """Add the line of a client, of which all else is to be filled in."""
@@ -57,4 +68,5 @@ cdef class Decisions:
         line.text = <uint32_t>begin
         line.name_size = <uint16_t>name_size
         line.address_size = <uint8_t>address_size
+        line.times = 1
         return line

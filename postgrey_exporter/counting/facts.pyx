@@ -38,7 +38,7 @@ cdef class DomainFacts:
         self.texts = Text()
         self._networks = Table(sizeof(Network))
 
-    def add_client(self, str name not None, str address not None, uint32_t new, uint32_t early_retry):
+    def add_client(self, str name not None, str address not None, uint64_t new, uint64_t early_retry):
         cdef bytes host = name.encode()
         cdef bytes packed = address.encode()
         cdef bytes text = host + b" " + packed

@@ -8,12 +8,12 @@ from postgrey_exporter.counting.tally cimport Tally
 cdef struct Attempts:
     # What one client was greylisted in one hour.
     uint64_t number
+    uint64_t new
+    uint64_t early_retry
+    # How many of both came after the lists changed.
+    uint64_t late
     uint32_t client
     int32_t hour
-    uint32_t new
-    uint32_t early_retry
-    # How many of both came after the lists changed.
-    uint32_t late
 
 
 cdef struct Hour:
@@ -22,9 +22,10 @@ cdef struct Hour:
 
 
 cdef struct InWindow:
-    # What one client was greylisted inside the window.
+    # What one client was greylisted inside the window, and when last in the hours that the state keeps.
+    uint64_t attempts
     int32_t last_hour
-    uint32_t attempts
+    bint is_kept
 
 
 cdef struct Change:

@@ -35,11 +35,14 @@ class Increment(Tally):
         """Return what changes of each domain that was greylisted, judged before; the window begins with an hour."""
 
     def client_rows(
-        self, domain_ids: Mapping[str, int], first_hour: int
+        self, domain_ids: Mapping[str, int], first_hour: int, kept_hour: int
     ) -> Iterator[tuple[int, str, str, int, int, int, int, int]]:
-        """Yield the rows for the state of the clients that were greylisted from an hour on, as they lie there."""
+        """Yield the rows for the state of the clients that were greylisted from ``kept_hour`` on, as they lie there.
 
-    def attempt_rows(self, first_hour: int) -> Iterator[tuple[int, int, int, int]]:
+        Attempts count from ``first_hour`` on, where the window begins.
+        """
+
+    def attempt_rows(self, kept_hour: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield the rows for the state of what clients were greylisted from an hour on, as they lie there."""
 
     def story_rows(self, domain_ids: Mapping[str, int], seen: Seen | None = None) -> Iterator[tuple[int, int, int]]:
@@ -62,7 +65,7 @@ class Increment(Tally):
         reported: int | None,
         line: bool,
     ) -> None:
-        """Take the latest message of a story, as the state has it; before the tally settles."""
+        """Take a message of a story as the state has it, each later one after those before it; before `settle`."""
 
     def message_rows(
         self, domain_ids: Mapping[str, int], first_moment: float

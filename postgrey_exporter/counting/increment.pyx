@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from postgrey_exporter.counting.client cimport Client, judge
 from postgrey_exporter.counting.decisions cimport EARLY_RETRY, NEW, VERDICTS, Line
 from postgrey_exporter.counting.hashing cimport KeyedHash
-from postgrey_exporter.counting.message cimport NO_DELAY, Message, Story, add_known
+from postgrey_exporter.counting.message cimport DELIVERED, NO_DELAY, Message, Story, add_known
 from postgrey_exporter.counting.seen cimport Seen
 from postgrey_exporter.counting.table cimport Ranks, Rows, Table, mixed
 from postgrey_exporter.counting.tally cimport SOME, Noted, Tally
@@ -77,7 +77,7 @@ cdef class Increment(Tally):
                 )
         return found
 
-    def client_rows(self, domain_ids, int32_t first_hour):
+    def client_rows(self, domain_ids, int32_t first_hour, int32_t kept_hour):
         cdef size_t at
         cdef Attempts *attempts
         cdef Client *client
@@ -88,12 +88,14 @@ cdef class Increment(Tally):
         window.fill(self._clients.used)
         for at in range(self._attempts.used):
             attempts = <Attempts *>self._attempts.at(at)
-            if attempts.hour >= first_hour:
+            if attempts.hour >= kept_hour:
                 inside = <InWindow *>window.at(attempts.client)
-                if inside.attempts == 0:
+                if not inside.is_kept:
                     order.rank(<int64_t>self._client_at(attempts.client).number, 0, attempts.client)
-                inside.last_hour = max(inside.last_hour, attempts.hour) if inside.attempts else attempts.hour
-                inside.attempts += attempts.new + attempts.early_retry
+                inside.last_hour = max(inside.last_hour, attempts.hour) if inside.is_kept else attempts.hour
+                inside.is_kept = True
+                if attempts.hour >= first_hour:
+                    inside.attempts += attempts.new + attempts.early_retry
         order.sort()
         for at in range(order.used):
             client = self._client_at(order.ranked(at).position)
@@ -109,13 +111,13 @@ cdef class Increment(Tally):
                 inside.attempts,
             )
 
-    def attempt_rows(self, int32_t first_hour):
+    def attempt_rows(self, int32_t kept_hour):
         cdef size_t at
         cdef Attempts *attempts
         cdef Ranks order = Ranks()
         for at in range(self._attempts.used):
             attempts = <Attempts *>self._attempts.at(at)
-            if attempts.hour >= first_hour:
+            if attempts.hour >= kept_hour:
                 order.rank(attempts.hour, <int64_t>self._client_at(attempts.client).number, at)
         order.sort()
         for at in range(order.used):
@@ -155,9 +157,7 @@ cdef class Increment(Tally):
         if story >= self._stories.stories.used:
             raise IndexError(f"there is no story {story}")
         message = add_known(self._stories.messages, first, last, network, moved, accepted, reported, line)
-        message.story = story
-        message.domain = (<Story *>self._stories.stories.at(story)).domain
-        (<Story *>self._stories.stories.at(story)).latest = <uint32_t>(self._stories.messages.used - 1)
+        self._stories.follow(message, story)
 
     def message_rows(self, domain_ids, double first_moment):
         cdef size_t at
@@ -192,7 +192,7 @@ cdef class Increment(Tally):
         cdef list ids = self._ids(domain_ids)
         for at in range(self._stories.messages.used):
             message = self._message_at(at)
-            if message.changed and not isnan(message.accepted) and ids[message.domain]:
+            if message.changed & DELIVERED and ids[message.domain]:
                 yield max(0.0, message.accepted - message.first)
 
     cdef int _note_more(self, const Noted *noted, size_t count) except -1 nogil:
@@ -203,9 +203,10 @@ cdef class Increment(Tally):
         cdef size_t at
         cdef int32_t hour
         for at in range(count):
-            hour = _hour_of(noted[at].line.time)
-            (<Hour *>self._hours.at(self._hours.place(<uint32_t>hour))).counts[noted[at].line.verdict] += 1
-            numbers[at] = mixed(noted[at].line.client, <uint32_t>hour)
+            line = noted[at].line
+            hour = _hour_of(line.time)
+            (<Hour *>self._hours.at(self._hours.place(<uint32_t>hour))).counts[line.verdict] += line.times
+            numbers[at] = mixed(line.client, <uint32_t>hour)
             if not noted[at].passed:
                 self._attempts.fetch(numbers[at])
         for at in range(count):
@@ -217,13 +218,13 @@ cdef class Increment(Tally):
                 attempts = <Attempts *>self._attempts.at(self._attempts.place(numbers[at]))
                 attempts.hour = _hour_of(line.time)
                 attempts.client = noted[at].client
-                attempts.new += line.verdict == NEW
-                attempts.early_retry += line.verdict == EARLY_RETRY
-                attempts.late += line.time > self._lists_changed
+                attempts.new += line.times * (line.verdict == NEW)
+                attempts.early_retry += line.times * (line.verdict == EARLY_RETRY)
+                attempts.late += line.times * (line.time > self._lists_changed)
         return 0
 
     cdef size_t _size_bytes(self) noexcept:
-        return Tally._size_bytes(self) + self._attempts.size_bytes()
+        return Tally._size_bytes(self) + self._attempts.size_bytes() + self._hours.size_bytes()
 
     cdef list _ids(self, domain_ids):
         """Return the number that the state has for each domain; 0 where it has none."""

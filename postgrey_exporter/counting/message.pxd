@@ -1,6 +1,6 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-from postgrey_exporter.counting.table cimport Positions, Rows, Table, mixed
+from postgrey_exporter.counting.table cimport Rows, Table, mixed
 
 cdef struct Attempt:
     # One attempt to deliver a message: an event of its life.
@@ -20,15 +20,18 @@ cdef struct Message:
     uint32_t domain
     uint32_t story
     uint32_t network
+    # Where the one stands that began before it.
+    uint32_t previous
     int32_t reported
     uint8_t moved
     uint8_t line
+    # A set of the bits below.
     uint8_t changed
     uint8_t parties
 
 
 cdef struct Story:
-    # All messages with one sender, recipient and domain.
+    # All messages with one sender, recipient and domain; 'latest' is the one that began last.
     uint64_t number
     uint64_t key
     uint32_t domain
@@ -38,15 +41,12 @@ cdef struct Story:
 cdef enum:
     NO_DELAY = -1
     NO_MESSAGE = 0xFFFFFFFF
+    CHANGED = 1
+    DELIVERED = 2
 
 
 # For how long a message is open after its last attempt.
 cdef double OPEN_SECONDS
-
-
-cdef inline size_t offset_of_story() noexcept nogil:
-    cdef Attempt one
-    return <char *>&one.story - <char *>&one
 
 
 cdef inline size_t offset_of_messages_domain() noexcept nogil:
@@ -75,7 +75,6 @@ cdef class Stories:
     cdef Attempt *attempt(self) except NULL nogil
     cdef int settle(self) except -1
     cdef void close(self) noexcept
-    cdef size_t _story(self, Positions order, size_t at) noexcept nogil
-    cdef int _sort(self, Positions order, size_t begin, size_t end) except -1
-    cdef double _time(self, Positions order, size_t at) noexcept nogil
-    cdef Py_ssize_t _replay(self, const Attempt *attempt) except -1 nogil
+    cdef void follow(self, Message *message, size_t story) noexcept nogil
+    cdef void _fetch(self, size_t at) noexcept nogil
+    cdef int _replay(self, const Attempt *attempt) except -1 nogil

@@ -1,20 +1,21 @@
-"""Messages in memory: attempts are collected as the log has them, and settled into what became of each message."""
+"""Messages in memory: attempts are collected, and settled into what became of each message.
+
+They happen in the log's order, one by one: where the log is cut makes no difference. An attempt may be stamped
+earlier than one before it, as in the logs of two hosts, one behind the other. It belongs to the message that was
+open at its time or, where none was, to the one that began less than the retry window after it. The begin of a
+message stays what the log had first.
+"""
 
 from libc.math cimport INFINITY, NAN, isnan, nextafter
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from libc.stdlib cimport qsort
 
-from postgrey_exporter.counting.table cimport FETCHED_AHEAD, Positions, Rows, Table, prefetch
+from postgrey_exporter.counting.table cimport FETCHED_AHEAD, Rows, Table, prefetch
 
-from postgrey_exporter.messages import RETRY_WINDOW
+from postgrey_exporter.messages import MOST_BACK, RETRY_WINDOW
 
+cdef int MOST_MESSAGES_BACK = MOST_BACK
 cdef double OPEN_SECONDS = RETRY_WINDOW
 cdef double SAME_MOMENT = 1e-3
-
-
-cdef struct Moment:
-    double time
-    uint32_t position
 
 
 cdef Message *add_known(
@@ -57,20 +58,14 @@ cdef class Stories:
         return <Attempt *>self.attempts.add()
 
     cdef int settle(self) except -1:
-        """Replay the attempts onto the messages: each story's by their time, and as the log has them within one."""
-        cdef Positions order = Positions()
-        cdef size_t begin = 0, end = 0
+        """Replay the attempts onto the messages."""
+        cdef size_t at
         cdef size_t count = self.attempts.used
-        order.group(self.attempts, offset_of_story(), self.stories.used)
-        while begin < count:
-            while end < count and self._story(order, end) == self._story(order, begin):
-                end += 1
-            self._sort(order, begin, end)
-            while begin < end:
-                if end + FETCHED_AHEAD < count:
-                    prefetch(self.attempts.at(order.position(end + FETCHED_AHEAD)))
-                self._replay(<Attempt *>self.attempts.at(order.position(begin)))
-                begin += 1
+        with nogil:
+            for at in range(count):
+                if at + FETCHED_AHEAD < count:
+                    self._fetch(at + FETCHED_AHEAD)
+                self._replay(<Attempt *>self.attempts.at(at))
         self.attempts.clear()
         return 0
 
@@ -78,72 +73,76 @@ cdef class Stories:
         """Keep the messages alone."""
         self.stories.clear()
 
-    cdef size_t _story(self, Positions order, size_t at) noexcept nogil:
-        return (<Attempt *>self.attempts.at(order.position(at))).story
+    cdef void follow(self, Message *message, size_t position) noexcept nogil:
+        """Have the message that was added last be the latest of a story."""
+        cdef Story *story = <Story *>self.stories.at(position)
+        message.story = <uint32_t>position
+        message.domain = story.domain
+        message.previous = story.latest
+        story.latest = <uint32_t>(self.messages.used - 1)
 
-    cdef int _sort(self, Positions order, size_t begin, size_t end) except -1:
-        """Sort a stretch of attempts by their time. Nearly always they are sorted already."""
-        cdef Rows moments
-        cdef Moment *moment
-        cdef size_t at
-        for at in range(begin + 1, end):
-            if self._time(order, at) < self._time(order, at - 1):
-                break
-        else:
-            return 0
-        moments = Rows(sizeof(Moment))
-        moments.fill(end - begin)
-        for at in range(begin, end):
-            moment = <Moment *>moments.at(at - begin)
-            moment.time = self._time(order, at)
-            moment.position = <uint32_t>order.position(at)
-        qsort(moments.at(0), end - begin, sizeof(Moment), _compare)
-        for at in range(begin, end):
-            (<uint32_t *>order.at(at))[0] = (<Moment *>moments.at(at - begin)).position
-        return 0
+    cdef void _fetch(self, size_t at) noexcept nogil:
+        """Have the message ready soon that an attempt is likely to belong to."""
+        cdef uint32_t latest = (<Story *>self.stories.at((<Attempt *>self.attempts.at(at)).story)).latest
+        if latest != NO_MESSAGE:
+            prefetch(self.messages.at(latest))
 
-    cdef double _time(self, Positions order, size_t at) noexcept nogil:
-        return (<Attempt *>self.attempts.at(order.position(at))).time
-
-    cdef Py_ssize_t _replay(self, const Attempt *attempt) except -1 nogil:
+    cdef int _replay(self, const Attempt *attempt) except -1 nogil:
         """Let one attempt happen. What is only a pass and belongs to no open message leaves no trace."""
         cdef Story *story = <Story *>self.stories.at(attempt.story)
-        cdef Message *latest = NULL
+        cdef uint32_t position = story.latest
+        cdef uint32_t following = NO_MESSAGE
+        cdef Message *before = NULL
+        cdef Message *after = NULL
         cdef Message *begun
         cdef double first = attempt.time
-        if story.latest != NO_MESSAGE:
-            latest = <Message *>self.messages.at(story.latest)
-            if isnan(latest.accepted) and attempt.time - latest.last < OPEN_SECONDS:
-                latest.last = max(attempt.time, latest.last)
-                latest.changed = True
-                if attempt.passed:
-                    latest.accepted = attempt.time
-                    latest.reported = attempt.reported
-                else:
-                    latest.moved |= attempt.network != latest.network
+        cdef int back = 0
+        while position != NO_MESSAGE:
+            before = <Message *>self.messages.at(position)
+            if before.first - attempt.time < SAME_MOMENT:
+                break
+            back += 1
+            if back == MOST_MESSAGES_BACK:
                 return 0
-            if 0 <= latest.first - first < SAME_MOMENT:
-                # Messages of one key are told apart by their begin.
-                first = nextafter(latest.first, INFINITY)
+            after = before
+            following = position
+            position = before.previous
+        if position != NO_MESSAGE:
+            if attempt.time - before.last < OPEN_SECONDS and (
+                isnan(before.accepted) or (not attempt.passed and attempt.time < before.accepted)
+            ):
+                before.last = max(attempt.time, before.last)
+                before.changed |= CHANGED
+                if attempt.passed:
+                    before.changed |= DELIVERED
+                    before.accepted = attempt.time
+                    before.reported = attempt.reported
+                else:
+                    before.moved |= attempt.network != before.network
+                return 0
+            # Messages of one key are told apart by their begin.
+            first = max(first, nextafter(before.first, INFINITY))
         if attempt.passed:
             return 0
+        if after != NULL:
+            if after.first - attempt.time < OPEN_SECONDS:
+                after.changed |= CHANGED
+                after.moved |= attempt.network != after.network
+                return 0
+            if first >= after.first:
+                return 0
         begun = <Message *>self.messages.add()
-        begun.first = first
-        begun.last = max(first, attempt.time)
+        begun.first = begun.last = first
         begun.accepted = NAN
         begun.reported = NO_DELAY
-        begun.story = attempt.story
-        begun.domain = story.domain
         begun.network = attempt.network
         begun.line = attempt.line
-        begun.changed = True
-        story.latest = <uint32_t>(self.messages.used - 1)
+        begun.changed = CHANGED
+        if following == NO_MESSAGE:
+            self.follow(begun, attempt.story)
+        else:
+            begun.story = attempt.story
+            begun.domain = story.domain
+            begun.previous = position
+            (<Message *>self.messages.at(following)).previous = <uint32_t>(self.messages.used - 1)
         return 0
-
-
-cdef int _compare(const void *one, const void *other) noexcept nogil:
-    cdef const Moment *a = <const Moment *>one
-    cdef const Moment *b = <const Moment *>other
-    if a.time != b.time:
-        return -1 if a.time < b.time else 1
-    return -1 if a.position < b.position else 1

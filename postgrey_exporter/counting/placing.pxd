@@ -8,6 +8,8 @@ from postgrey_exporter.counting.table cimport Table
 cdef enum:
     # The number of domains.UNKNOWN, which is always there.
     UNKNOWN_DOMAIN = 0
+    # What Python takes for a domain here, and for what is said of it when it is committed.
+    BYTES_A_DOMAIN = 512
 
 
 cdef struct Parent:
@@ -33,8 +35,8 @@ cdef class Placing:
     cdef Table _parents
     cdef Table _labels
 
-    cdef inline size_t size_bytes(self) noexcept nogil:
-        return self._parents.size_bytes() + self._labels.size_bytes()
+    cdef inline size_t size_bytes(self) noexcept:
+        return self._parents.size_bytes() + self._labels.size_bytes() + len(self.domains) * BYTES_A_DOMAIN
 
     cdef int place(self, Client *client, const unsigned char *text) except -1 nogil
     cdef Py_ssize_t domain_of(self, const unsigned char *name, size_t size) except -1 nogil

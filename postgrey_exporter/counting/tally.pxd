@@ -29,6 +29,7 @@ cdef class Tally:
     cdef readonly KeyedHash keyed
     cdef readonly object lines
     cdef readonly size_t decisions
+    cdef readonly size_t future
     cdef uint64_t[<int>VERDICTS] _counts
     cdef double _since
     cdef double _until

@@ -17,7 +17,9 @@ class Tally:
     lines: Counter[str]
     """By outcome, see `parser.OUTCOMES`."""
     decisions: int
-    """How many were added."""
+    """How many were added, each as often as it was repeated."""
+    future: int
+    """How many lines were dated by their arrival, see `Decisions.date_by_arrival`."""
 
     def __init__(self, keyed: KeyedHash, *, since: float | None = None, until: float | None = None) -> None:
         """Take what clients and names are hashed with: what the messages' keys were made with.

@@ -5,6 +5,7 @@ Whatever is met again, a client, the name above it, a message, is looked up by a
 
 from libc.math cimport INFINITY
 from libc.stdint cimport uint32_t
+from libc.string cimport memset
 
 from postgrey_exporter.counting.client cimport LINE, Client, address_of, network_of, offset_of_domain, text_of
 from postgrey_exporter.counting.decisions cimport EARLY_RETRY, NEW, VERDICTS, Decisions, Line
@@ -59,6 +60,7 @@ cdef class Tally:
         cdef size_t at = 0
         self._check_is_open()
         self.lines.update(decisions.lines)
+        self.future += decisions.future
         with nogil:
             while at < decisions.rows.used:
                 self._note_some(decisions, at, min(at + SOME, decisions.rows.used))
@@ -161,8 +163,8 @@ cdef class Tally:
         cdef Client *client
         self._first = min(line.time, self._first)
         self._last = max(line.time, self._last)
-        self._counts[line.verdict] += 1
-        self.decisions += 1
+        self._counts[line.verdict] += line.times
+        self.decisions += line.times
         noted.passed = line.verdict != NEW and line.verdict != EARLY_RETRY
         if noted.passed:
             noted.network = 0
@@ -171,8 +173,8 @@ cdef class Tally:
         else:
             noted.client = <uint32_t>self._client(line, text)
             client = self._client_at(noted.client)
-            client.new += line.verdict == NEW
-            client.early_retry += line.verdict == EARLY_RETRY
+            client.new += line.times * (line.verdict == NEW)
+            client.early_retry += line.times * (line.verdict == EARLY_RETRY)
             noted.network = client.network
             noted.is_line = client.kind == LINE
             noted.domain = client.domain
@@ -180,7 +182,7 @@ cdef class Tally:
         return 0
 
     cdef int _note_attempt(self, const Noted *noted) except -1 nogil:
-        """Note a decision as an event in the life of its message."""
+        """Note a decision as an event in the life of its message: to be repeated at once changes nothing of that."""
         cdef const Line *line = noted.line
         cdef Py_ssize_t story = self._stories.story(noted.story, line.message, noted.domain)
         cdef Attempt *attempt = self._stories.attempt()
@@ -194,14 +196,17 @@ cdef class Tally:
 
     cdef Py_ssize_t _client(self, const Line *line, const unsigned char *text) except -1 nogil:
         """Return the position of the client of a line, found or added."""
-        cdef size_t before = self._clients.used
-        cdef Py_ssize_t position = self._clients.place(line.client)
-        cdef Client *client
-        if self._clients.used != before:
-            client = self._client_at(position)
+        cdef Py_ssize_t position = self._clients.find(line.client)
+        cdef Client client
+        if position < 0:
+            # All that may raise comes before there is a client.
+            memset(&client, 0, sizeof(Client))
+            client.number = line.client
             client.text = <uint32_t>self._texts.add(text, line.name_size + 1 + line.address_size)
             client.name_size = line.name_size
             client.address_size = line.address_size
-            client.network = network_of(address_of(client, text), client.address_size)
-            self._placing.place(client, text)
+            client.network = network_of(address_of(&client, text), client.address_size)
+            self._placing.place(&client, text)
+            position = self._clients.place(line.client)
+            self._client_at(position)[0] = client
         return position

@@ -26,8 +26,10 @@ from postgrey_exporter.counting.field cimport LONGEST_TEXT, copy_address, copy_m
 from postgrey_exporter.counting.hashing cimport KeyedHash
 from postgrey_exporter.counting.system cimport memmem
 
+from postgrey_exporter.fields import LONGEST_MESSAGE
 from postgrey_exporter.syslog import FRESH_SECONDS, TRADITIONAL_STAMP_SIZE
 
+cdef Py_ssize_t LONGEST = LONGEST_MESSAGE
 cdef double FRESH = FRESH_SECONDS
 cdef size_t TRADITIONAL_SIZE = TRADITIONAL_STAMP_SIZE
 cdef enum:
@@ -131,6 +133,8 @@ cdef class UsualLines:
         cdef Py_ssize_t name_size, address_size, key_size
         cdef int64_t delay = -1
         cdef Line *line
+        if end - at > LONGEST:
+            return Kind.UNUSUAL
         field = _after_queue_id(at, end)
         if skips(&field, end, b"action=greylist, reason=", 24):
             if skips(&field, end, b"new, ", 5):

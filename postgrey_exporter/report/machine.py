@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from postgrey_exporter.decision import GREYLIST, GREYLIST_REASONS, PASS, PASS_REASONS
+from postgrey_exporter.moments import rfc3339
 from postgrey_exporter.printable import as_json_text
 
 if TYPE_CHECKING:
@@ -107,6 +107,4 @@ def _network(standing: NetworkStanding) -> dict[str, Any]:
 
 
 def _time(moment: float | None) -> str | None:
-    if moment is None:
-        return None
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return None if moment is None else rfc3339(moment)

@@ -8,11 +8,11 @@ parts reach back further and looking at it costs less.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.moments import readable
 from postgrey_exporter.sources import journal_files
 from postgrey_exporter.sources.archive import LogFileError, explain_os_error
 from postgrey_exporter.sources.evidence import Evidence, Examiner
@@ -175,7 +175,7 @@ def _in_words(finding: Finding) -> str:
     said = [str(remark) for remark in finding.evidence.remarks()]
     moment = finding.evidence.newest_decision
     if moment is not None:
-        said.insert(0, f"newest decision {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC")
+        said.insert(0, f"newest decision {readable(moment)}")
     elif not said:
         said.append("lines of postgrey's, no decision" if finding.evidence.ours else "no line of postgrey's")
     return ", ".join(said)

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from postgrey_exporter.moments import readable
 from postgrey_exporter.sources import Batch, Position, SourceStatus
 from postgrey_exporter.sources.archive import explain_os_error
 from postgrey_exporter.sources.journal_bookmark import Bookmark, Continuation, restored
@@ -222,4 +222,4 @@ class JournalSource:
 
 
 def _moment(microseconds: int) -> str:
-    return f"{datetime.fromtimestamp(microseconds // MICROSECOND, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return readable(microseconds // MICROSECOND)
