@@ -18,7 +18,7 @@ from postgrey_exporter.lists import Lists, read_whitelist
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+    from postgrey_exporter.lists.patterns import ClientPattern
 
 MOST_BRANCHES: Final = 8
 """Alternatives in one line; with more of them nobody would see what it says."""
