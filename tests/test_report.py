@@ -125,8 +125,8 @@ def test_since_and_until_bound_what_counts_and_the_end_is_outside(report: Any, t
 
 
 UNNEEDED: Final = {
-    *("bz2", "cheroot", "gzip", "jinja2", "json", "logging", "lzma", "prometheus_client", "regex", "requests"),
-    *("shutil", "sqlite3", "tldextract", "zoneinfo"),
+    *("bz2", "cheroot", "gzip", "jinja2", "json", "logging", "lzma", "prometheus_client", "requests"),
+    *("postgrey_exporter.lists.pcre2", "shutil", "sqlite3", "tldextract", "zoneinfo"),
 }
 
 

@@ -30,8 +30,12 @@ class NeedleIndex:
     def __init__(self, patterns: Iterable[Pattern]) -> None:
         """Take patterns in the order of their positions."""
         self._needles: dict[bytes, list[Pattern]] = {}
+        patterns = list(patterns)
+        shared = Counter(needle for _, pattern in patterns for branch in pattern.needles for needle in branch)
         for pattern in patterns:
-            for needle in pattern[1].needles or (b"",):
+            for branch in pattern[1].needles or ((b"",),):
+                # What many patterns ask for, such as ``.example.com``, many names have.
+                needle = min(branch, key=lambda text: (shared[text], -len(text)))
                 self._needles.setdefault(needle, []).append(pattern)
         self._always = set(self._needles)
         """Those to be looked for in every name; the empty one is in all of them."""

@@ -36,8 +36,8 @@ class ClientPattern:
         self.plain_letters: tuple[str, ...] = ()
         self.tails: tuple[Tail, ...] = usual_tails(perl)
         """The ends of which a matching name has one; empty where that is not known."""
-        self.needles: tuple[bytes, ...] = ()
-        """Lower-case texts of which a matching name holds one; empty where that is not known."""
+        self.needles: tuple[tuple[bytes, ...], ...] = ()
+        """Lower-case texts by branch: a matching name holds all of one branch. Empty where that is not known."""
         self.undecided = 0
         """How often matching a name was given up at a limit."""
         self._ends = tuple(tail.literal_end() for tail in self.tails) or (b"",)

@@ -56,8 +56,8 @@ class Rewritten(NamedTuple):
     text: bytes
     plain_letters: tuple[str, ...]
     """Escapes that Perl reads as the plain letter, with a warning of its own."""
-    needles: tuple[bytes, ...]
-    """Lower-case texts of which every matching name holds one; empty where that is not known."""
+    needles: tuple[tuple[bytes, ...], ...]
+    """Lower-case texts by branch: a matching name holds all of one branch. Empty where that is not known."""
     negated: tuple[bytes, ...]
     """The classes that begin with ``[^``: Perl dies of one that no byte is in."""
 
@@ -99,7 +99,7 @@ class _Rewriter:
         self._plain_letters: list[str] = []
         self._negated: list[bytes] = []
         self._run = bytearray()
-        self._needles = [b""]
+        self._needles: list[list[bytes]] = [[]]
 
     def read(self) -> Rewritten:
         while self._at < len(self._pattern):
@@ -113,7 +113,7 @@ class _Rewriter:
         if self._has_reference and self._repeats_capture:
             # What a group holds that matched in an earlier round only, Perl and PCRE2 don't agree on.
             raise self._unsure(Unsure.REFERENCE, 0)
-        needles = tuple(self._needles) if all(len(needle) >= _SHORTEST_NEEDLE for needle in self._needles) else ()
+        needles = tuple(map(tuple, self._needles)) if all(self._needles) else ()
         plain_letters = tuple(dict.fromkeys(self._plain_letters))
         return Rewritten(b"".join(self._out), plain_letters, needles, tuple(self._negated))
 
@@ -187,7 +187,7 @@ class _Rewriter:
         self._settle()
         self._groups[-1].end_branch()
         if len(self._groups) == 1:
-            self._needles.append(b"")
+            self._needles.append([])
 
     def _close(self, token: bytes, start: int) -> None:
         self._out.append(token)
@@ -209,8 +209,8 @@ class _Rewriter:
             self._groups.append(_Part(kind))
 
     def _end_run(self) -> None:
-        if len(self._run) > len(self._needles[-1]):
-            self._needles[-1] = bytes(self._run)
+        if len(self._run) >= _SHORTEST_NEEDLE:
+            self._needles[-1].append(bytes(self._run))
         self._run.clear()
 
     def _brackets(self, start: int) -> bytes:

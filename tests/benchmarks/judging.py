@@ -45,7 +45,7 @@ def add_unusual(path: Path, count: int) -> None:
         r"/^(?!dyn)relay{n}[0-9]*\.provider{n}\.example\b/",
         r"/(?<=mx)[[:digit:]]+\.provider{n}\.example\.net$/",
         r"/^out-{n}-\w++\.example/",
-        r"/^(?<host>mta|smtp){n}\.\k<host>\.example\.org$/",
+        r"/^(?<host>mta|smtp)\d\.\k<host>\.provider{n}\.example\.org$/",
     )
     with path.open("a") as file:
         file.writelines(f"{forms[n % 4].replace('{n}', str(n))}\n" for n in range(count))
