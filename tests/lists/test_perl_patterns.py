@@ -26,8 +26,10 @@ def perl() -> Iterator[RealPerl]:
         yield running
 
 
-POSIX = ("alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper")
-POSIX += ("word", "xdigit")
+POSIX = (
+    *("alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper"),
+    *("word", "xdigit"),
+)
 
 
 def matches(pattern: bytes, name: bytes) -> bool:
