@@ -94,6 +94,7 @@ class _Rewriter:
         self._groups = [_Part("")]
         self._last: _Part | None = None
         """What a quantifier that comes next would repeat; it is no part of its group before that is known."""
+        self._captures = 0
         self._has_reference = False
         self._repeats_capture = False
         self._plain_letters: list[str] = []
@@ -124,6 +125,8 @@ class _Rewriter:
         if kind == "quantifier":
             del self._run[-1:]
         self._end_run()
+        if kind == "reference" and token[1:].isdigit() and int(token[1:]) > max(9, self._captures):
+            kind = "one"  # an octal number
         match kind:
             case "quantifier":
                 self._quantifier(token, start)
@@ -205,6 +208,7 @@ class _Rewriter:
             raise self._unsure(Unsure.FLAG, start)
         self._out.append(token)
         self._settle()
+        self._captures += kind == "capture"
         if kind != "flags":
             self._groups.append(_Part(kind))
 
