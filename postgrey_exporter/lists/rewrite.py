@@ -109,7 +109,9 @@ class _Rewriter:
             if not found or not found.lastgroup:
                 raise self._unsure(self._kind_at(start), start)
             self._at = found.end()
-            self._take(found.lastgroup, found[0], start)
+            kind, token = found.lastgroup, found[0]
+            is_octal = token[1:].isdigit() and int(token[1:]) > max(9, self._captures)
+            self._take("one" if kind == "reference" and is_octal else kind, token, start)
         self._end_run()
         if self._has_reference and self._repeats_capture:
             # What a group holds that matched in an earlier round only, Perl and PCRE2 don't agree on.
@@ -125,8 +127,6 @@ class _Rewriter:
         if kind == "quantifier":
             del self._run[-1:]
         self._end_run()
-        if kind == "reference" and token[1:].isdigit() and int(token[1:]) > max(9, self._captures):
-            kind = "one"  # an octal number
         match kind:
             case "quantifier":
                 self._quantifier(token, start)
