@@ -263,11 +263,17 @@ def _lists(view: View) -> Iterator[Metric]:
     changed = GaugeMetricFamily(
         "postgrey_exporter_list_last_change_timestamp_seconds", "When the list file last changed.", labels=labels
     )
+    undecided = CounterMetricFamily(
+        "postgrey_exporter_list_undecided",
+        "Times that matching a client's name against a pattern of the list file was given up: it counts as no match.",
+        labels=labels,
+    )
     for status in view.lists:
         label = (status.list, str(status.path))
+        undecided.add_metric(label, status.undecided)
         up.add_metric(label, status.up)
         entries.add_metric(label, status.entries)
         warnings.add_metric(label, len(status.warnings))
         if status.last_change is not None:
             changed.add_metric(label, status.last_change)
-    yield from (up, entries, warnings, changed)
+    yield from (up, entries, warnings, changed, undecided)

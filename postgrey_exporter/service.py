@@ -260,7 +260,8 @@ class Service:
                 _log.warning("%s; waiting for it", status.error)
             elif status.error is None and before is not None:
                 _log.info("%s: can be read again", name)
-        for said in self._ingest.lists.statuses():
+        for list_status in self._ingest.lists.statuses():
+            said = list_status._replace(undecided=0)
             if said != self._lists_said.get((said.list, said.path)):
                 self._lists_said[said.list, said.path] = said
                 _say_what_list_says(said)

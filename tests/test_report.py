@@ -126,7 +126,7 @@ def test_since_and_until_bound_what_counts_and_the_end_is_outside(report: Any, t
 
 
 UNNEEDED: Final = {
-    *("asyncio", "bz2", "gzip", "h11", "jinja2", "json", "logging", "lzma", "prometheus_client", "regex", "requests"),
+    *("asyncio", "bz2", "gzip", "h11", "jinja2", "json", "logging", "lzma", "prometheus_client", "requests"),
     *("shutil", "sqlite3", "tldextract", "zoneinfo"),
 }
 

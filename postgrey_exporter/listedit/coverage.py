@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Final
 from postgrey_exporter.lists import Cover, Lists
 from postgrey_exporter.lists.content import Name
 from postgrey_exporter.lists.netaddr import Network
-from postgrey_exporter.lists.perl.anchor import Anchor
-from postgrey_exporter.lists.perl.tree import Capture, Choice, Sequence, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from postgrey_exporter.lists import ListContent, ListKind
     from postgrey_exporter.lists.content import Entry
-    from postgrey_exporter.lists.perl.tail import Tail
-    from postgrey_exporter.lists.perl.tree import Node
+    from postgrey_exporter.lists.usual import Tail
 
 _HOSTS: Final = ("q.", "mail-0-0.z.", "x_1.a.b.c.7.", "o1.", "192-0-2-1.")
 """What can stand before a domain: hosts so different that an entry which covers them all covers any."""
@@ -70,7 +67,7 @@ def _examples(entry: Entry) -> Iterator[str] | None:
         case Network():
             return None
         case pattern:
-            if pattern.tails is None or not all(tail.literal_end() for tail in pattern.tails):
+            if not pattern.tails or not all(tail.literal_end() for tail in pattern.tails):
                 return None
             return (name for tail in pattern.tails for name in _with_tail(tail))
 
@@ -80,26 +77,9 @@ def _with_tail(tail: Tail) -> Iterator[str]:
     is_fixed = None not in tail.places
     if is_fixed and tail.is_whole:
         return iter((end,))
-    if is_fixed and tail.before and _ends_a_label(tail.before[-1]):
+    if is_fixed and tail.begins_label:
         return _under(end)
     return (before + end for before in _BEGINNINGS)
-
-
-def _ends_a_label(node: Node) -> bool:
-    """Tell whether what follows in a name is its beginning, or begins after a dot."""
-    match node:
-        case Anchor():
-            return node in {Anchor.START, Anchor.LINE_START}
-        case Text(text):
-            return text.endswith(b".")
-        case Sequence(parts):
-            return bool(parts) and _ends_a_label(parts[-1])
-        case Capture(body):
-            return _ends_a_label(body)
-        case Choice(branches):
-            return all(map(_ends_a_label, branches))
-        case _:
-            return False
 
 
 def _under(domain: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from postgrey_exporter.lists.netaddr import IPV4_SPACE, Network
 if TYPE_CHECKING:
     from postgrey_exporter.lists import ListKind
     from postgrey_exporter.lists.content import Entry
-    from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+    from postgrey_exporter.lists.patterns import ClientPattern
 
 SHORTEST_IPV4_PREFIX: Final = 8
 SHORTEST_IPV6_PREFIX: Final = 16
@@ -87,7 +87,7 @@ def _too_wide_a_network(network: Network) -> str | None:
 
 
 def _too_wide_a_pattern(pattern: ClientPattern) -> str | None:
-    for tail in pattern.tails or ():
+    for tail in pattern.tails:
         end = tail.literal_end().decode("latin-1")
         if tail.is_whole and end == UNKNOWN:
             return _too_wide_a_domain(UNKNOWN)

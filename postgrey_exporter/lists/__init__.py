@@ -1,8 +1,8 @@
 """The client whitelists as postgrey reads them, and the ignore file: what covers a client, and which line of what.
 
 `ListFiles` watches the files and keeps `Lists` up to date, which answers for one client or many. Everything else of
-the package is how: `whitelist` and `ignore` read lines, `perl` reads patterns, `netaddr` networks; `index` looks up,
-in `names` and `networks`.
+the package is how: `whitelist` and `ignore` read lines, `netaddr` networks, `patterns` patterns, by `pcre2`;
+`index` looks up, in `names` and `networks`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from postgrey_exporter.lists.netaddr import Network
-    from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+    from postgrey_exporter.lists.patterns import ClientPattern
 
 ListKind: TypeAlias = Literal["whitelist", "ignore"]
 

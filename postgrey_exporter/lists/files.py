@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from postgrey_exporter.lists.content import ListKind
-    from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+    from postgrey_exporter.lists.patterns import ClientPattern
 
 LARGEST_LIST: Final = 32 * 1024 * 1024
 """Bytes; whatever is larger is no list but a mistake, such as a mail log."""
@@ -44,6 +44,8 @@ class ListFileStatus(NamedTuple):
     """When the content last changed, seconds since the epoch; ``None`` for a file that was never there."""
     error: str | None
     """Why the file is not up, in one line; ``None`` where it is."""
+    undecided: int = 0
+    """How often since the start a pattern of the file took too long for a name."""
 
 
 class ListFiles:
@@ -138,6 +140,7 @@ class _ListFile:
         self._patterns: list[tuple[int, ClientPattern]] = []
         self.doubted = False
         """Whether to read it whatever its stamps say."""
+        self._undecided_before = 0
         self.content = ListContent(str(path))
 
     def is_due(self) -> bool:
@@ -172,6 +175,7 @@ class _ListFile:
             read = read_whitelist if self._kind == "whitelist" else read_ignore
             self.content = read(reading.data, str(self._path))
             self._digest = None
+            self._undecided_before += sum(pattern.undecided for _, pattern in self._patterns)
             self._patterns = [
                 (entry.line, entry.covers)
                 for entry in self.content.entries
@@ -179,28 +183,27 @@ class _ListFile:
             ]
         return changed
 
-    def fingerprint(self) -> tuple[str, str, list[int]]:
-        """Return the kind, a digest of the content, and the lines of the patterns that were stopped."""
+    def fingerprint(self) -> tuple[str, str]:
+        """Return the kind and a digest of the content."""
         if self._digest is None:
             self._digest = _digest(self._reading.data if self._reading else b"")
-        return self._kind, self._digest, self._stopped_lines()
-
-    def _stopped_lines(self) -> list[int]:
-        return [line for line, pattern in self._patterns if pattern.stopped]
+        return self._kind, self._digest
 
     def status(self) -> ListFileStatus:
-        stopped = tuple(
-            ListWarning(str(self._path), line, "this pattern takes for ever: it was stopped and covers nothing now")
-            for line in self._stopped_lines()
+        too_slow = tuple(
+            ListWarning(str(self._path), line, "this pattern takes too long for some names: it covers none of them")
+            for line, pattern in self._patterns
+            if pattern.undecided
         )
         return ListFileStatus(
             path=self._path,
             list=self._kind,
             up=self._error is None,
-            entries=len(self.content.entries) - len(stopped),
-            warnings=self.content.warnings + stopped,
+            entries=len(self.content.entries),
+            warnings=self.content.warnings + too_slow,
             last_change=self._last_change,
             error=self._error,
+            undecided=self._undecided_before + sum(pattern.undecided for _, pattern in self._patterns),
         )
 
     def _read(self, now: float) -> _Reading:

@@ -37,10 +37,7 @@ class Cover(NamedTuple):
 
 
 class Lists:
-    """An immutable set of lists that tells what covers a client.
-
-    The one thing that changes is that a pattern which took too long is out of use from then on.
-    """
+    """An immutable set of lists that tells what covers a client."""
 
     def __init__(self, whitelist: Sequence[ListContent] = (), ignore: Sequence[ListContent] = ()) -> None:
         """Compile files in the order in which postgrey reads them."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from postgrey_exporter.lists.needles import Pattern
-    from postgrey_exporter.lists.perl.tail import Tail
+    from postgrey_exporter.lists.usual import Tail
 
 NOWHERE: Final = 1 << 62
 """The position of no entry, after that of every entry."""
@@ -236,7 +236,7 @@ class NameIndex:
 
     def _is_placed(self, pattern: Pattern, pieces: dict[tuple[int, int], _Piece]) -> bool:
         found = pattern[1].tails
-        return found is not None and all(self._place_tail(pattern, tail, pieces) for tail in found)
+        return bool(found) and all(self._place_tail(pattern, tail, pieces) for tail in found)
 
     def _place_tail(self, pattern: Pattern, tail: Tail, pieces: dict[tuple[int, int], _Piece]) -> bool:
         text = tail.literal_end()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+    from postgrey_exporter.lists.patterns import ClientPattern
 
 Pattern: TypeAlias = "tuple[int, ClientPattern]"
 """A pattern and its position in the lists."""
@@ -25,13 +25,18 @@ _PIECE: Final = 4
 
 
 class NeedleIndex:
-    """Patterns without a place, each by its needle (see `ClientPattern.needle`); many have none."""
+    """Patterns without a place, each by its needles (see `ClientPattern.needles`); some have none."""
 
     def __init__(self, patterns: Iterable[Pattern]) -> None:
         """Take patterns in the order of their positions."""
         self._needles: dict[bytes, list[Pattern]] = {}
+        patterns = list(patterns)
+        shared = Counter(needle for _, pattern in patterns for branch in pattern.needles for needle in branch)
         for pattern in patterns:
-            self._needles.setdefault(pattern[1].needle, []).append(pattern)
+            for branch in pattern[1].needles or ((b"",),):
+                # What many patterns ask for, such as ``.example.com``, many names have.
+                needle = min(branch, key=lambda text: (shared[text], -len(text)))
+                self._needles.setdefault(needle, []).append(pattern)
         self._always = set(self._needles)
         """Those to be looked for in every name; the empty one is in all of them."""
         self._by_piece: dict[bytes, list[bytes]] = {}

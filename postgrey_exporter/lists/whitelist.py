@@ -14,7 +14,7 @@ from postgrey_exporter.lists import netaddr
 from postgrey_exporter.lists.content import ContentBuilder, ListContent, shown
 
 if TYPE_CHECKING:
-    from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+    from postgrey_exporter.lists.patterns import ClientPattern
 
 # postgrey's own expressions, in its order.
 _PATTERN: Final = re.compile(rb"/(\S+)/")
@@ -86,8 +86,8 @@ class _Line:
 
     def _pattern(self, perl: bytes) -> None:
         # Imported late: a report without lists should not wait for what reads Perl's patterns.
-        from postgrey_exporter.lists.perl.clientpattern import ClientPattern  # noqa: PLC0415
-        from postgrey_exporter.lists.perl.text import PatternError, RefusedError  # noqa: PLC0415
+        from postgrey_exporter.lists.pattern_errors import PatternError, RefusedError  # noqa: PLC0415
+        from postgrey_exporter.lists.patterns import ClientPattern  # noqa: PLC0415
 
         try:
             pattern = ClientPattern(perl)
@@ -99,11 +99,7 @@ class _Line:
             return
         if pattern.plain_letters:
             self._warn(f"{' and '.join(pattern.plain_letters)} stand for the plain letter here")
-        if (
-            pattern.tails is None
-            and not pattern.needle
-            and all(pattern.matches(name, name) for name in _UNLIKELY_NAMES)
-        ):
+        if not (pattern.tails or pattern.needles) and all(pattern.matches(name, name) for name in _UNLIKELY_NAMES):
             self._warn("this pattern covers every client")
         self._add(pattern)
 

@@ -2,7 +2,7 @@
 
 Run as a program it prints the seconds that judging all clients of a state anew takes:
 
-    python -m benchmarks.judging FOLDER CLIENTS ENTRIES
+    python -m benchmarks.judging FOLDER CLIENTS ENTRIES [UNUSUAL_PATTERNS]
 """
 
 from __future__ import annotations
@@ -39,6 +39,18 @@ def write_list(path: Path, entries: int) -> None:
     path.write_text("".join(f"{line}\n" for line in lines))
 
 
+def add_unusual(path: Path, count: int) -> None:
+    """Add patterns that don't tell how the names end, or tell it in an unusual way."""
+    forms = (
+        r"/^(?!dyn)relay{n}[0-9]*\.provider{n}\.example\b/",
+        r"/(?<=mx)[[:digit:]]+\.provider{n}\.example\.net$/",
+        r"/^out-{n}-\w++\.example/",
+        r"/^(?<host>mta|smtp)\d\.\k<host>\.provider{n}\.example\.org$/",
+    )
+    with path.open("a") as file:
+        file.writelines(f"{forms[n % 4].replace('{n}', str(n))}\n" for n in range(count))
+
+
 def clients(count: int) -> Iterator[Client]:
     """Yield distinct clients, some of which the list covers."""
     for n in range(count):
@@ -58,6 +70,7 @@ def main() -> None:
             store.merge("log", tally, {}, Lists(), NOW)
             tally = Increment(keyed)
     write_list(folder / "whitelist", entries)
+    add_unusual(folder / "whitelist", int(sys.argv[4]) if sys.argv[4:] else 0)
     lists = ListFiles([folder / "whitelist"], [])
     begun = time.perf_counter()
     lists.refresh(NOW)

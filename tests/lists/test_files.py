@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postgrey_exporter.lists import ListFiles, ListFileStatus, files
-from postgrey_exporter.lists.perl import meaning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -361,22 +360,25 @@ def test_entries_and_warnings_are_told_by_file(watched: Watched) -> None:
     assert (ignore.entries, ignore.warnings) == (1, ())
 
 
-def test_a_stopped_pattern_is_a_warning_and_no_entry_and_asks_for_another_judgement(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
+def test_a_pattern_that_takes_too_long_for_a_name_is_warned_of_and_counted_and_stays_in_force(
+    watched: Watched,
 ) -> None:
-    monkeypatch.setattr(meaning, "SECONDS_PER_MATCH", 0.05)
     watched.whitelist.write_text("example.org\n/^(?:(?:a|aa)+)+$/\n")
     watched.refresh()
     before = watched.files.fingerprint
     assert watched.covers("a" * 200 + "!") is None
-    assert watched.status.entries == 1
+    assert watched.covers("aaa") is not None
+    assert (watched.status.entries, watched.status.undecided) == (2, 1)
     assert [str(warning) for warning in watched.status.warnings] == [
-        f"{watched.whitelist}:2: this pattern takes for ever: it was stopped and covers nothing now"
+        f"{watched.whitelist}:2: this pattern takes too long for some names: it covers none of them"
     ]
-    assert watched.files.fingerprint != before
+    assert watched.files.fingerprint == before
     watched.ignore.write_text("example.edu\n")
     watched.refresh()
     assert watched.status.warnings
+    watched.whitelist.write_text("example.org\n")
+    watched.refresh()
+    assert (watched.status.warnings, watched.status.undecided) == ((), 1)
 
 
 def test_the_fingerprint_stands_for_the_contents(watched: Watched) -> None:

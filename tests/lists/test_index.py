@@ -12,7 +12,7 @@ from lists.perl_strategies import addresses, client_names, common_lines, domains
 from postgrey_exporter.lists import Cover, Lists, read_ignore, read_whitelist
 from postgrey_exporter.lists.content import Name
 from postgrey_exporter.lists.netaddr import Network, read_address
-from postgrey_exporter.lists.perl.clientpattern import ClientPattern
+from postgrey_exporter.lists.patterns import ClientPattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -86,6 +86,17 @@ def test_each_of_many_patterns_without_an_end_finds_its_names() -> None:
     assert list(lists.verdicts(asked)) == expected
 
 
+def test_a_pattern_of_several_branches_finds_the_names_of_each() -> None:
+    lines = [rf"/^(?=mx)mx{n}\.example|(?<=out)-{n}\.sample\.(?!org)/" for n in range(30)]
+    lists = Lists([read_whitelist("\n".join(lines).encode(), "whitelist")])
+    covered = ["MX7.example.com", "mx29.example.net", "a.out-7.sample.com", "out-0.Sample.net"]
+    others = ["mx30.example.com", "amx7.example.com", "out-7.sample.org", "in-7.sample.com", "mx7.sample.com"]
+
+    asked = [(name, NO_ADDRESS) for name in covered + others]
+    assert list(lists.verdicts(asked)) == [WHITELISTED] * len(covered) + [UNCOVERED] * len(others)
+    assert one_at_a_time(lists, asked) == list(lists.verdicts(asked))
+
+
 @pytest.mark.parametrize("line", [b"example.com", rb"/\.example\.com/", rb"/\.example\.com$/"])
 def test_a_name_ends_where_the_policy_protocol_ends_it(line: bytes) -> None:
     lists = Lists([read_whitelist(line, "whitelist")])

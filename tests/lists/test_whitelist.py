@@ -22,7 +22,7 @@ def test_a_line_is_warned_of_when_it_does_not_do_what_it_seems_to(line: bytes, m
     ("line", "message"),
     [
         pytest.param(
-            rb"/(/", "Perl refuses this pattern and postgrey dies of it: (: the ( is not closed", id="refused"
+            rb"/(/", "Perl refuses this pattern and postgrey dies of it: (: missing closing parenthesis", id="refused"
         ),
         pytest.param(
             rb"/\pL/", r"pattern not understood, so it covers nothing here: \pL: Unicode's rules", id="not understood"
