@@ -36,7 +36,7 @@ $(BIN)/python:
 # starts as quickly as what is installed.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 
-$(VENV)/.installed: pyproject.toml setup.py $(wildcard postgrey_exporter/counting/*.p[yx][xd]) | $(BIN)/python
+$(VENV)/.installed: pyproject.toml setup.py $(wildcard postgrey_exporter/*/*.p[yx][xd]) | $(BIN)/python
 	$(INSTALL) --editable .
 	@touch $@
 
@@ -68,6 +68,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint postgrey_exporter
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 test: lint
@@ -89,4 +90,4 @@ simulate: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -m simulation.before_after
 
 clean:
-	rm -rf $(VENV) $(RUN) build dist *.egg-info postgrey_exporter/counting/*.so
+	rm -rf $(VENV) $(RUN) build dist *.egg-info postgrey_exporter/*/*.so

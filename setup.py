@@ -11,7 +11,10 @@ FLAGS = [] if "CFLAGS" in os.environ else ["-O3", "-g0"]
 
 setup(
     ext_modules=cythonize(
-        [Extension("postgrey_exporter.counting.*", ["postgrey_exporter/counting/*.pyx"], extra_compile_args=FLAGS)],
+        [
+            Extension(f"postgrey_exporter.{room}.*", [f"postgrey_exporter/{room}/*.pyx"], extra_compile_args=FLAGS)
+            for room in ("counting", "memory", "parsing")
+        ],
         compiler_directives={"language_level": 3, "wraparound": False, "cdivision": True},
         build_dir="build",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 
 
@@ -15,6 +14,8 @@ def printable(text: str) -> str:
 
 def as_json_text(value: object, *, indent: int | None = None) -> str:
     r"""Return a value in JSON, in which whatever does not print is escaped (``\u009b``)."""
+    import json  # noqa: PLC0415 - a table for people should not wait for it
+
     return json.dumps(value, indent=indent).replace("\x7f", r"\u007f")  # the one of ASCII that json leaves as it is
 
 

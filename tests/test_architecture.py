@@ -1,4 +1,5 @@
-"""Imports run one way, and only `cli` prints, reads the environment, asks the clock and exits.
+"""What import contracts can't say: compiled modules import one way too, and only `cli` prints, reads the environment,
+asks the clock and exits.
 
 Of a compiled module its imports are read; its stub imports what the face for Python names.
 """
@@ -8,10 +9,9 @@ from __future__ import annotations
 import ast
 import graphlib
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import pytest
 
 import postgrey_exporter
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT: Final = Path(postgrey_exporter.__file__).parent
-FACES: Final = ("cli", "web", "metrics", "nagios", "report", "review", "explain")
-# The service hands what it knows to the metrics; the command line and the sample are programs.
-MAY_IMPORT_FACES: Final = ("service", "__main__", *FACES)
 PROGRAMS: Final = ("cli", "sample")
 
 
@@ -49,7 +46,7 @@ MODULES: Final = {
 
 
 def room(module: str) -> str:
-    """Return the part of a module's name below the package: ``sources`` for ``postgrey_exporter.sources.file``."""
+    """Return the part of a module's name below the package: ``sources`` for ``…sources.file.source``."""
     return module.removeprefix("postgrey_exporter").removeprefix(".").partition(".")[0]
 
 
@@ -67,16 +64,6 @@ def imported(tree: ast.Module) -> Iterator[str]:
 IMPORTS: Final = {module: set(imported(tree)) & MODULES.keys() for module, tree in MODULES.items()}
 
 
-def reach(module: str) -> set[str]:
-    """Return everything that a module imports, by whatever detour."""
-    found: set[str] = set()
-    new = set(IMPORTS[module])
-    while new:
-        found |= new
-        new = {further for one in new for further in IMPORTS[one]} - found
-    return found
-
-
 def test_no_import_leads_back_to_where_it_began() -> None:
     # A package's own __init__ shows what its modules make.
     graph = {module: {one for one in found if not module.startswith(f"{one}.")} for module, found in IMPORTS.items()}
@@ -84,44 +71,25 @@ def test_no_import_leads_back_to_where_it_began() -> None:
     list(graphlib.TopologicalSorter(graph).static_order())
 
 
-def test_nothing_below_the_faces_imports_one() -> None:
-    below = {module for module in MODULES if room(module) not in MAY_IMPORT_FACES}
-    wrong = {(module, one) for module in below for one in IMPORTS[module] if room(one) in FACES}
-
-    assert wrong == {pair for pair in wrong if room(pair[0]) in PROGRAMS}
-
-
-def test_only_the_command_line_knows_itself_and_the_terminal() -> None:
-    wrong = {module for module, found in IMPORTS.items() if "cli" in map(room, found)}
-
-    assert {room(module) for module in wrong} <= {"cli", "__main__"}
-    assert {room(module) for module, tree in MODULES.items() if "click" in imported(tree)} <= {"cli", "report"}
+def layers() -> dict[str, int]:
+    """Return how far down each room lies: the import contract of Python's modules, which holds for all others too."""
+    contracts = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    names = next(contract["layers"] for contract in contracts if contract["id"] == "layers")
+    return {name: depth for depth, layer in enumerate(names) for name in layer.split(" | ")}
 
 
-@pytest.mark.parametrize(
-    ("one", "others"),
-    [
-        pytest.param("sources", {"store", "snapshot", "database", "ingest", "standing"}, id="sources"),
-        pytest.param("store", {"sources", "ingest", "parser"}, id="store"),
-        pytest.param("parser", {"sources", "store", "snapshot", "ingest", "standing"}, id="parser"),
-        pytest.param("counting", {"sources", "store", "snapshot", "ingest", "standing", "parser"}, id="counting"),
-        pytest.param("lists", {"sources", "store", "counting", "parser"}, id="lists"),
-        pytest.param("domains", {"sources", "store", "counting", "parser", "lists"}, id="domains"),
-    ],
-)
-def test_neighbours_do_not_know_each_other(one: str, others: set[str]) -> None:
-    modules = [module for module in MODULES if room(module) == one]
+def test_compiled_modules_and_stubs_import_down_as_well() -> None:
+    depths = layers()
+    unseen = {name_of(path) for path in SOURCES if path.suffix != ".py"}
+    wrong = {
+        (module, one)
+        for module in unseen
+        for one in IMPORTS[module]
+        if room(one) != room(module) and depths[room(one)] <= depths[room(module)]
+    }
 
-    assert modules
-    assert {(module, found) for module in modules for found in reach(module) if room(found) in others} == set()
-
-
-def test_a_source_hands_out_lines_and_neither_counts_nor_judges() -> None:
-    modules = [module for module in MODULES if room(module) == "sources"]
-
-    assert {
-        (module, one) for module in modules for one in IMPORTS[module] if room(one) in {"counting", "lists"}
-    } == set()
+    assert unseen
+    assert wrong == set()
 
 
 # What only the command line may ask or do.
@@ -135,7 +103,7 @@ OUTER: Final = {
 }
 BUILT_IN: Final = {"print", "input", "exit", "quit"}
 REASONS: Final = {
-    "postgrey_exporter.sources.journalctl": {"os.environ"},  # what journalctl is started with
+    "postgrey_exporter.sources.journal.journalctl": {"os.environ"},  # what journalctl is started with
     "postgrey_exporter.__main__": {"sys.argv"},  # what a signal means, from the very beginning
 }
 
@@ -193,7 +161,9 @@ def test_compiled_modules_do_none_of_it_either() -> None:
 def test_the_imports_of_a_compiled_module_are_found() -> None:
     found = IMPORTS["postgrey_exporter.counting.increment"]
 
-    assert found > {f"postgrey_exporter.{name}" for name in ("verdict", "counting.message", "evidence", "lists")}
+    assert found > {
+        f"postgrey_exporter.{name}" for name in ("lists.verdict", "counting.message", "counting.evidence", "lists")
+    }
 
 
 def test_no_module_is_longer_than_a_reader_can_bear() -> None:

@@ -10,7 +10,11 @@ from typing import Final
 import pytest
 
 import postgrey_exporter
-from postgrey_exporter import advice, clientnames, entry, message_store, messages
+from postgrey_exporter.clients import hostnames as clientnames
+from postgrey_exporter.parsing import message_key as messages
+from postgrey_exporter.state import messages as message_store
+from postgrey_exporter.summary import advice
+from postgrey_exporter.summary import proposal as entry
 
 SECTION: Final = re.search(
     r"^## Advice\n(.*?)^## ",

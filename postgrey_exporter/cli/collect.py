@@ -13,9 +13,9 @@ from prometheus_client import generate_latest
 from postgrey_exporter.cli import options
 from postgrey_exporter.cli.composition import ReadingSettings, reading
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.evidence_cache import judged_at
-from postgrey_exporter.exposition import exposition
-from postgrey_exporter.metrics import families, make_view
+from postgrey_exporter.exporter.evidence_cache import judged_at
+from postgrey_exporter.exporter.metrics import families, make_view
+from postgrey_exporter.exporter.text_format import exposition
 from postgrey_exporter.openfolder import UNSURPRISED, opened_folder
 
 if TYPE_CHECKING:

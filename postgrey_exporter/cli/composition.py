@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from postgrey_exporter import logs
+from postgrey_exporter.cli import logs
 from postgrey_exporter.cli.listfiles import open_lists
-from postgrey_exporter.ingest import Ingest
-from postgrey_exporter.parser import Parser
+from postgrey_exporter.parsing.parser import Parser
+from postgrey_exporter.pipeline.ingest import Ingest
 from postgrey_exporter.settings import default_state
-from postgrey_exporter.snapshot import StateReader
-from postgrey_exporter.sources.detecting import DetectingSource
-from postgrey_exporter.sources.discover import Detector
-from postgrey_exporter.sources.file import FileSource
-from postgrey_exporter.sources.journal import JournalSource
-from postgrey_exporter.store import Store
+from postgrey_exporter.sources.detect.discover import Detector
+from postgrey_exporter.sources.detect.source import DetectingSource
+from postgrey_exporter.sources.file.source import FileSource
+from postgrey_exporter.sources.journal.source import JournalSource
+from postgrey_exporter.state.reader import StateReader
+from postgrey_exporter.state.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from postgrey_exporter.sources import Source
-    from postgrey_exporter.sources.detecting import Followed
-    from postgrey_exporter.sources.discover import Finding
+    from postgrey_exporter.sources.detect.discover import Finding
+    from postgrey_exporter.sources.detect.source import Followed
     from postgrey_exporter.window import Window
 
 _log = logging.getLogger(__name__)

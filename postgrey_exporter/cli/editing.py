@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.cli.output import say
-from postgrey_exporter.listedit import ListEditor, ListPermissionError, NewEntry
+from postgrey_exporter.lists.edit import ListEditor, ListPermissionError, NewEntry
 from postgrey_exporter.printable import command
 from postgrey_exporter.settings import list_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from postgrey_exporter.listedit import Edit
     from postgrey_exporter.lists import Cover, ListKind
+    from postgrey_exporter.lists.edit import Edit
 
 _SYSTEMD: Final = Path("/run/systemd/system")
 _PID_FILES: Final = (Path("/run/postgrey.pid"), Path("/run/postgrey/postgrey.pid"))

@@ -13,15 +13,15 @@ from postgrey_exporter.cli import options
 from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.cli.output import complain
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.explain import NoClientError, client, explain, read_client
+from postgrey_exporter.lists.explain import NoClientError, client, explain, read_client
 from postgrey_exporter.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from postgrey_exporter.explain import Explanation
     from postgrey_exporter.lists import ListFiles, Lists
+    from postgrey_exporter.lists.explain import Explanation
 
 _STREAM: Final = "-"
 _MOST_WARNINGS: Final = 20

@@ -13,10 +13,10 @@ import click
 from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.cli.progress import Progress
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.oneoff import LogReader, Period, Reading
-from postgrey_exporter.parser import DECISION, MALFORMED, NO_DECISION, Parser
+from postgrey_exporter.parsing.parser import DECISION, MALFORMED, NO_DECISION, Parser
+from postgrey_exporter.pipeline.batch import LogReader, Period, Reading
 from postgrey_exporter.settings import default_state, parse_moment
-from postgrey_exporter.standing import Standings, standings
+from postgrey_exporter.summary.domain import Standings, standings
 from postgrey_exporter.window import HOUR, hour_of
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _size(files: Iterable[Path]) -> int:
 def _from_state(
     settings: GatheringSettings, period: Period, lists: ListFiles, now: float, *, propose: bool
 ) -> Gathered:
-    from postgrey_exporter.snapshot import StateReader  # noqa: PLC0415 - not needed to read logs
+    from postgrey_exporter.state.reader import StateReader  # noqa: PLC0415 - not needed to read logs
 
     path = settings.state or default_state(os.environ)
     reader = StateReader(path)
@@ -178,7 +178,7 @@ def _from_state(
 
 
 def _clients_of_state(path: Path, first_hour: int, last_hour: int | None) -> Iterator[tuple[Client, int, int]]:
-    from postgrey_exporter.snapshot import StateReader  # noqa: PLC0415 - not needed to read logs
+    from postgrey_exporter.state.reader import StateReader  # noqa: PLC0415 - not needed to read logs
 
     reader = StateReader(path)
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from postgrey_exporter.parser import DEFAULT_TAG
+from postgrey_exporter.parsing.parser import DEFAULT_TAG
 from postgrey_exporter.settings import DEFAULT_THRESHOLD, LOG_FORMATS, LOG_LEVELS, parse_duration, parse_zone
 from postgrey_exporter.window import HOUR, Window
 
@@ -82,7 +82,7 @@ class ListenAddressType(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return a `ListenAddress`."""
-        from postgrey_exporter.web.server import ListenAddress  # noqa: PLC0415 - not needed to print a report
+        from postgrey_exporter.exporter.http.server import ListenAddress  # noqa: PLC0415 - not needed to print a report
 
         host, colon, port = str(value).rpartition(":")
         if host.startswith("[") and host.endswith("]"):

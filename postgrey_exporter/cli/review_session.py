@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 from postgrey_exporter.cli.editing import entry_of, reload_command, said, with_remedy
 from postgrey_exporter.cli.output import say, styled
 from postgrey_exporter.cli.terminal import Keyboard
-from postgrey_exporter.entry import whitelist_entry
-from postgrey_exporter.listedit import EntryError, ListEditError, ListPermissionError, checked_entry, may_edit
+from postgrey_exporter.lists.edit import EntryError, ListEditError, ListPermissionError, checked_entry, may_edit
 from postgrey_exporter.review import Decision, reach, text
+from postgrey_exporter.summary.proposal import whitelist_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

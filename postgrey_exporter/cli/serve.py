@@ -14,9 +14,9 @@ import click
 
 from postgrey_exporter.cli import options
 from postgrey_exporter.cli.composition import ReadingSettings, reading
-from postgrey_exporter.service import Service
-from postgrey_exporter.web.app import Application
-from postgrey_exporter.web.server import ListenAddress, Server
+from postgrey_exporter.exporter.http.app import Application
+from postgrey_exporter.exporter.http.server import ListenAddress, Server
+from postgrey_exporter.exporter.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

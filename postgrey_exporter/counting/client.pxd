@@ -1,14 +1,11 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from postgrey_exporter.counting.hashing cimport KeyedHash
-from postgrey_exporter.counting.table cimport Rows, Table, Text
+from postgrey_exporter.parsing.hashing cimport KeyedHash
+from postgrey_exporter.memory.table cimport Rows, Table, Text
 
 
 cdef enum:
-    LONGEST_NAME = 512
     LONGEST_LABEL = 63
-    LONGEST_ADDRESS = 45
-    OCTETS = 4
     NO_NETWORK = 1 << 30
     IPV6_NETWORKS = 0x80000000
 

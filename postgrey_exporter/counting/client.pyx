@@ -3,14 +3,15 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 
-from postgrey_exporter.counting.hashing cimport KeyedHash
-from postgrey_exporter.counting.system cimport AF_INET6, inet_pton
-from postgrey_exporter.counting.table cimport Positions, Rows, Table, Text, mixed
+from postgrey_exporter.parsing.field cimport LONGEST_ADDRESS, OCTETS
+from postgrey_exporter.parsing.hashing cimport KeyedHash
+from postgrey_exporter.memory.system cimport AF_INET6, inet_pton
+from postgrey_exporter.memory.table cimport Positions, Rows, Table, Text, mixed
 
 from os import urandom
 
-from postgrey_exporter.counting.hashing import KEY_SIZE
-from postgrey_exporter.verdict import UNCOVERED, WHITELISTED
+from postgrey_exporter.parsing.hashing import KEY_SIZE
+from postgrey_exporter.lists.verdict import UNCOVERED, WHITELISTED
 
 cdef int OF_NO_LIST = UNCOVERED
 cdef int OF_THE_WHITELIST = WHITELISTED

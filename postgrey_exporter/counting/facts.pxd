@@ -2,7 +2,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from postgrey_exporter.counting.client cimport Client
 from postgrey_exporter.counting.message cimport Message
-from postgrey_exporter.counting.table cimport Positions, Rows, Table, Text
+from postgrey_exporter.memory.table cimport Positions, Rows, Table, Text
 
 
 cdef enum:

@@ -1,4 +1,4 @@
-from postgrey_exporter.evidence import Evidence, NetworkFacts, Parties, Totals
+from postgrey_exporter.counting.evidence import Evidence, NetworkFacts, Parties, Totals
 from postgrey_exporter.lists import Lists
 
 class DomainFacts:

@@ -7,18 +7,19 @@ from libc.math cimport isnan
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 
-from postgrey_exporter.counting.client cimport IPV6_NETWORKS, LINE, LONGEST_ADDRESS, MAIL, UNCLEAR, Client, address_of
+from postgrey_exporter.counting.client cimport IPV6_NETWORKS, LINE, MAIL, UNCLEAR, Client, address_of
+from postgrey_exporter.parsing.field cimport LONGEST_ADDRESS
 from postgrey_exporter.counting.client cimport attempts_of, judge, network_key, network_of, text_of
 from postgrey_exporter.counting.message cimport NO_DELAY, OPEN_SECONDS, Message, add_known
-from postgrey_exporter.counting.table cimport Positions, Rows, Table, Text
+from postgrey_exporter.memory.table cimport Positions, Rows, Table, Text
 
 from functools import partial
 from heapq import nsmallest
 
-from postgrey_exporter.domains import UNKNOWN
-from postgrey_exporter.verdict import IGNORED, UNCOVERED, WHITELISTED
-from postgrey_exporter.evidence import Delays, Evidence, NetworkFacts, Parties, Party, Totals
-from postgrey_exporter.places import domain_and_kind
+from postgrey_exporter.clients.domains import UNKNOWN
+from postgrey_exporter.lists.verdict import IGNORED, UNCOVERED, WHITELISTED
+from postgrey_exporter.counting.evidence import Delays, Evidence, NetworkFacts, Parties, Party, Totals
+from postgrey_exporter.clients.classify import domain_and_kind
 
 cdef int OF_NO_LIST = UNCOVERED
 cdef int OF_THE_WHITELIST = WHITELISTED

@@ -1,7 +1,7 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from postgrey_exporter.counting.decisions cimport VERDICTS
-from postgrey_exporter.counting.table cimport Table
+from postgrey_exporter.parsing.decisions cimport VERDICTS
+from postgrey_exporter.memory.table cimport Table
 from postgrey_exporter.counting.tally cimport Tally
 
 

@@ -1,10 +1,10 @@
 from collections.abc import Iterator, Mapping
 
-from postgrey_exporter.counting.hashing import KeyedHash
+from postgrey_exporter.counting.evidence import DomainChange
 from postgrey_exporter.counting.seen import Seen
 from postgrey_exporter.counting.tally import Tally
-from postgrey_exporter.evidence import DomainChange
 from postgrey_exporter.lists import Lists
+from postgrey_exporter.parsing.hashing import KeyedHash
 
 class Increment(Tally):
     """What a reading adds to the state, and the rows that it makes there.

@@ -7,16 +7,16 @@ from libc.math cimport INFINITY, floor, isnan
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from postgrey_exporter.counting.client cimport Client, judge
-from postgrey_exporter.counting.decisions cimport EARLY_RETRY, NEW, VERDICTS, Line
-from postgrey_exporter.counting.hashing cimport KeyedHash
+from postgrey_exporter.parsing.decisions cimport EARLY_RETRY, NEW, VERDICTS, Line
+from postgrey_exporter.parsing.hashing cimport KeyedHash
 from postgrey_exporter.counting.message cimport DELIVERED, NO_DELAY, Message, Story, add_known
 from postgrey_exporter.counting.seen cimport Seen
-from postgrey_exporter.counting.table cimport Ranks, Rows, Table, mixed
+from postgrey_exporter.memory.table cimport Ranks, Rows, Table, mixed
 from postgrey_exporter.counting.tally cimport SOME, Noted, Tally
 
 from postgrey_exporter.decision import DECISION_LABELS
-from postgrey_exporter.evidence import DomainChange
-from postgrey_exporter.verdict import UNCOVERED, WHITELISTED
+from postgrey_exporter.counting.evidence import DomainChange
+from postgrey_exporter.lists.verdict import UNCOVERED, WHITELISTED
 
 cdef double HOUR = 3600.0
 cdef double MOST_HOURS = 0x7FFFFFFF

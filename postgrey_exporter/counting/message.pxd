@@ -1,6 +1,6 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-from postgrey_exporter.counting.table cimport Rows, Table, mixed
+from postgrey_exporter.memory.table cimport Rows, Table, mixed
 
 cdef struct Attempt:
     # One attempt to deliver a message: an event of its life.

@@ -9,9 +9,9 @@ message stays what the log had first.
 from libc.math cimport INFINITY, NAN, isnan, nextafter
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from postgrey_exporter.counting.table cimport FETCHED_AHEAD, Rows, Table, prefetch
+from postgrey_exporter.memory.table cimport FETCHED_AHEAD, Rows, Table, prefetch
 
-from postgrey_exporter.messages import MOST_BACK, RETRY_WINDOW
+from postgrey_exporter.parsing.message_key import MOST_BACK, RETRY_WINDOW
 
 cdef int MOST_MESSAGES_BACK = MOST_BACK
 cdef double OPEN_SECONDS = RETRY_WINDOW

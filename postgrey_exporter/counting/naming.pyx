@@ -3,10 +3,10 @@
 from libc.stdint cimport uint8_t
 from libc.string cimport memchr, memcpy
 
-from postgrey_exporter.counting.client cimport LONGEST_ADDRESS, OCTETS
-from postgrey_exporter.counting.system cimport AF_INET, AF_INET6, inet_pton, memmem
+from postgrey_exporter.parsing.field cimport LONGEST_ADDRESS, OCTETS
+from postgrey_exporter.memory.system cimport AF_INET, AF_INET6, inet_pton, memmem
 
-from postgrey_exporter.clientnames import OCTETS_OF_A_LINE
+from postgrey_exporter.clients.hostnames import OCTETS_OF_A_LINE
 
 cdef enum:
     DIGITS_OF_AN_OCTET = 3

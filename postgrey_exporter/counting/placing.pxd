@@ -1,8 +1,8 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from postgrey_exporter.counting.client cimport Client
-from postgrey_exporter.counting.hashing cimport KeyedHash
-from postgrey_exporter.counting.table cimport Table
+from postgrey_exporter.parsing.hashing cimport KeyedHash
+from postgrey_exporter.memory.table cimport Table
 
 
 cdef enum:

@@ -7,13 +7,13 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp
 
 from postgrey_exporter.counting.client cimport LONGEST_LABEL, UNCLEAR, Client, address_of, text_of
-from postgrey_exporter.counting.hashing cimport KeyedHash
+from postgrey_exporter.parsing.hashing cimport KeyedHash
 from postgrey_exporter.counting.naming cimport has_address
-from postgrey_exporter.counting.table cimport Table
+from postgrey_exporter.memory.table cimport Table
 
-from postgrey_exporter import places
-from postgrey_exporter.clientnames import SAYS_ALL, kind_by
-from postgrey_exporter.domains import MAX_NAME_LENGTH, UNKNOWN
+from postgrey_exporter.clients import classify as places
+from postgrey_exporter.clients.hostnames import SAYS_ALL, kind_by
+from postgrey_exporter.clients.domains import MAX_NAME_LENGTH, UNKNOWN
 
 cdef size_t LONGEST_HOST_NAME = MAX_NAME_LENGTH
 cdef const unsigned char *UNKNOWN_NAME = b"unknown"

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint64_t, uint8_t
 
-from postgrey_exporter.counting.table cimport Rows
+from postgrey_exporter.memory.table cimport Rows
 
 
 cdef class Seen:

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from postgrey_exporter.counting.table cimport Rows
+from postgrey_exporter.memory.table cimport Rows
 
 cdef enum:
     # With half a million numbers one other in three thousand is taken for one of them, with two million one in forty.

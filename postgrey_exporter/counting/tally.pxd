@@ -1,11 +1,11 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from postgrey_exporter.counting.client cimport Client
-from postgrey_exporter.counting.decisions cimport VERDICTS, Decisions, Line
-from postgrey_exporter.counting.hashing cimport KeyedHash
+from postgrey_exporter.parsing.decisions cimport VERDICTS, Decisions, Line
+from postgrey_exporter.parsing.hashing cimport KeyedHash
 from postgrey_exporter.counting.message cimport Message, Stories
 from postgrey_exporter.counting.placing cimport Placing
-from postgrey_exporter.counting.table cimport Table, Text
+from postgrey_exporter.memory.table cimport Table, Text
 
 
 cdef struct Noted:

@@ -1,10 +1,10 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from postgrey_exporter.counting.decisions import Decisions
 from postgrey_exporter.counting.facts import DomainFacts
-from postgrey_exporter.counting.hashing import KeyedHash
 from postgrey_exporter.decision import Client
+from postgrey_exporter.parsing.decisions import Decisions
+from postgrey_exporter.parsing.hashing import KeyedHash
 
 class Tally:
     """What some lines of a log add up to: decisions, clients, and the messages that they tried to deliver.

@@ -8,12 +8,12 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
 from postgrey_exporter.counting.client cimport LINE, Client, address_of, network_of, offset_of_domain, text_of
-from postgrey_exporter.counting.decisions cimport EARLY_RETRY, NEW, VERDICTS, Decisions, Line
+from postgrey_exporter.parsing.decisions cimport EARLY_RETRY, NEW, VERDICTS, Decisions, Line
 from postgrey_exporter.counting.facts cimport DomainFacts
-from postgrey_exporter.counting.hashing cimport KeyedHash
+from postgrey_exporter.parsing.hashing cimport KeyedHash
 from postgrey_exporter.counting.message cimport Attempt, Stories, number_of_story, offset_of_messages_domain
 from postgrey_exporter.counting.placing cimport Placing
-from postgrey_exporter.counting.table cimport Positions, Table, Text
+from postgrey_exporter.memory.table cimport Positions, Table, Text
 
 from collections import Counter
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from postgrey_exporter.doctor import lines, lists, postgrey, scrape, state
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.sources.discover import JOURNAL, Detector, Finding
-from postgrey_exporter.sources.evidence import Examiner
-from postgrey_exporter.sources.examine import FileExaminer, examine_journal, newest_reload
+from postgrey_exporter.sources.detect.discover import JOURNAL, Detector, Finding
+from postgrey_exporter.sources.detect.evidence import Examiner
+from postgrey_exporter.sources.detect.examine import FileExaminer, examine_journal, newest_reload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 from postgrey_exporter.doctor.access import group_name, may_read
 from postgrey_exporter.doctor.check import Check, age, mend, unknown, well
 from postgrey_exporter.printable import command
-from postgrey_exporter.sources import journal_files
-from postgrey_exporter.sources.discover import SAME_LINES_SECONDS
+from postgrey_exporter.sources.detect.discover import SAME_LINES_SECONDS
+from postgrey_exporter.sources.journal import files as journal_files
 
 if TYPE_CHECKING:
     from postgrey_exporter.doctor.machine import Machine, Process
-    from postgrey_exporter.sources.discover import Detection, Finding
+    from postgrey_exporter.sources.detect.discover import Detection, Finding
 
 FRESH_SECONDS: Final = 86_400.0
 """A mail server that is asked for nothing a whole day is worth a look."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from postgrey_exporter.doctor.check import Check, age, mend, unknown, well
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.printable import command
-from postgrey_exporter.schema import checked_version
+from postgrey_exporter.state.schema import checked_version
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from postgrey_exporter.lists.content import Name
 from postgrey_exporter.lists.names import NOWHERE, NameIndex
 from postgrey_exporter.lists.netaddr import Network
 from postgrey_exporter.lists.networks import NetworkIndex
-from postgrey_exporter.verdict import IGNORED, UNCOVERED, WHITELISTED
+from postgrey_exporter.lists.verdict import IGNORED, UNCOVERED, WHITELISTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.addresses import IPV6_NETWORKS, NO_NETWORK
+from postgrey_exporter.clients.addresses import IPV6_NETWORKS, NO_NETWORK
 from postgrey_exporter.lists.netaddr import IPV4_SPACE, ONES, Network, read_address, usual_address
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from postgrey_exporter.standing import Standings
+    from postgrey_exporter.summary.domain import Standings
 
 
 class Report(NamedTuple):

@@ -11,10 +11,10 @@ from postgrey_exporter.moments import rfc3339
 from postgrey_exporter.printable import as_json_text
 
 if TYPE_CHECKING:
-    from postgrey_exporter.evidence import Delays
-    from postgrey_exporter.nameless import NetworkStanding
+    from postgrey_exporter.counting.evidence import Delays
     from postgrey_exporter.report import Report
-    from postgrey_exporter.standing import DomainStanding
+    from postgrey_exporter.summary.domain import DomainStanding
+    from postgrey_exporter.summary.unnamed import NetworkStanding
 
 
 def as_json(report: Report) -> str:

@@ -12,9 +12,9 @@ from postgrey_exporter.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from postgrey_exporter.nameless import NetworkStanding
     from postgrey_exporter.report import Report
-    from postgrey_exporter.standing import DomainStanding
+    from postgrey_exporter.summary.domain import DomainStanding
+    from postgrey_exporter.summary.unnamed import NetworkStanding
 
 NARROWEST_NAME: Final = 16
 _GAP: Final = "  "

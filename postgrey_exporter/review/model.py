@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from postgrey_exporter.domains import registrable_domain
+from postgrey_exporter.clients.domains import registrable_domain
 from postgrey_exporter.lists import Lists, read_whitelist
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from postgrey_exporter.decision import Client
-    from postgrey_exporter.listedit import Edit
-    from postgrey_exporter.standing import DomainStanding
+    from postgrey_exporter.lists.edit import Edit
+    from postgrey_exporter.summary.domain import DomainStanding
 
 Act: TypeAlias = Literal["whitelist", "ignore"]
 

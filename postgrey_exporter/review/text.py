@@ -5,17 +5,17 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.addresses import network_of
-from postgrey_exporter.advice import spoken
-from postgrey_exporter.domains import UNKNOWN
+from postgrey_exporter.clients.addresses import network_of
+from postgrey_exporter.clients.domains import UNKNOWN
 from postgrey_exporter.printable import printable
 from postgrey_exporter.review.model import covered, reach
+from postgrey_exporter.summary.advice import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from postgrey_exporter.review.model import Act, ClientAttempts, Item, Reach, Review
-    from postgrey_exporter.standing import DomainStanding
+    from postgrey_exporter.summary.domain import DomainStanding
 
 _MOST_COVERED: Final = 5
 _MOST_UNCOVERED: Final = 3

@@ -5,7 +5,7 @@ servers, newsletters, and dial-up machines that never come back. `WHITELIST` and
 the largest provider is on neither. Names are those of well-known providers or examples, addresses those set aside
 for documentation and benchmarks.
 
-`tests/make_sample.py` makes the week anew.
+`tests/sample/make.py` makes the week anew.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from parts import Daemon, free_port
-from parts.prometheus import answers
+from support.parts import Daemon, free_port
+from support.parts.prometheus import answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from parts import require
+from support.parts import require
 
 ALERTING: Final = Path(__file__).parents[2] / "alerting"
 RULES: Final = ALERTING / "postgrey.rules.yml"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
-from parts import Alertmanager, SmtpSink, WebhookReceiver, require, wait_until
+from support.parts import Alertmanager, SmtpSink, WebhookReceiver, require, wait_until
 
 from alerting.shipped import CONFIG, TEMPLATES, alertmanager_config
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 import yaml
-from parts.prometheus import fetch
 from prometheus_client.parser import text_string_to_metric_families
+from support.parts.prometheus import fetch
 
 from alerting.exporter import Exporter, decision_line
 

@@ -10,12 +10,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from parts.waiting import LIMIT
+from support.parts.waiting import LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from running import Serve
+    from support.running import Serve
 
 SCRAPE: Final = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -10,12 +10,12 @@ import sys
 import time
 from typing import Final
 
-from agreement import assert_agree, reference_of
-from oddlines import CLIENTS, HEADERS, HOSTS, STAMPS, TAGS, TRAILERS, VERDICTS, usual_line
-from tallies import SECRET, tally_of
+from support.agreement import assert_agree, reference_of
+from support.oddlines import CLIENTS, HEADERS, HOSTS, STAMPS, TAGS, TRAILERS, VERDICTS, usual_line
+from support.tallies import SECRET, tally_of
 
 from postgrey_exporter.lists import Lists
-from postgrey_exporter.parser import DECISION, FOREIGN, MALFORMED, NO_DECISION, Parser
+from postgrey_exporter.parsing.parser import DECISION, FOREIGN, MALFORMED, NO_DECISION, Parser
 from postgrey_exporter.sample import week
 
 SEEN: Final = 1_719_792_000.0

@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from loglines import decision
-from parts import require
-from running import Files, run
+from support.loglines import decision
+from support.parts import require
+from support.running import Files, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.domains import UNKNOWN
-from postgrey_exporter.store import Store
+from postgrey_exporter.clients.domains import UNKNOWN
+from postgrey_exporter.state.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from loglines import decision, stamp
-from parts import lacking, require, wait_until
-from running import Files, Serve, run
+from support.loglines import decision, stamp
+from support.parts import lacking, require, wait_until
+from support.running import Files, Serve, run
 
 DAY: Final = 86400.0
 YEAR: Final = 365 * DAY

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from loglines import decision
-from parts import require, wait_until
-from running import Files, Serve, seconds
+from support.loglines import decision
+from support.parts import require, wait_until
+from support.running import Files, Serve, seconds
 
 from attacks.clients import (
     SCRAPE,
@@ -24,7 +24,7 @@ from attacks.clients import (
     seconds_to_answer,
     wake_ups,
 )
-from postgrey_exporter.web.room import MOST_CONNECTIONS, OTHER_DESCRIPTORS
+from postgrey_exporter.exporter.http.connection_limit import MOST_CONNECTIONS, OTHER_DESCRIPTORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

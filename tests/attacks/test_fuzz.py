@@ -9,8 +9,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import sanitized
-from running import environment
+from support import sanitized
+from support.running import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from parts import require, wait_until
-from running import EXPORTER, environment
+from support.parts import require, wait_until
+from support.running import EXPORTER, environment
 
 from postgrey_exporter.doctor import Machine
 from postgrey_exporter.doctor.examination import is_exporter

@@ -7,8 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from parts import wait_until
-from running import Files, Serve, run, seconds
+from support.parts import wait_until
+from support.running import Files, Serve, run, seconds
 
 from attacks.limited import least, limited, names, repeats
 

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from parts import wait_until
-from running import Files, Serve, seconds
+from support.parts import wait_until
+from support.running import Files, Serve, seconds
 
 from attacks.limited import least, limited, names
 

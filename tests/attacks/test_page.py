@@ -9,8 +9,8 @@ from statistics import quantiles
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from loglines import decision
-from running import WINDOW, Files, Serve, seconds
+from support.loglines import decision
+from support.running import WINDOW, Files, Serve, seconds
 
 from attacks.clients import memory, seconds_to_answer
 from attacks.states import fill

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from parts import wait_until
-from running import EXPORTER, environment
+from support.parts import wait_until
+from support.running import EXPORTER, environment
 
-from postgrey_exporter.listedit import ListEditError, ListEditor, NewEntry
+from postgrey_exporter.lists.edit import ListEditError, ListEditor, NewEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

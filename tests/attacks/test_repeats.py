@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from running import Files, run
+from support.running import Files, run
 
 from attacks.limited import least, limited, repeats
-from postgrey_exporter.parser import MOST_REPEATS
+from postgrey_exporter.parsing.parser import MOST_REPEATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from loglines import decision
-from parts import wait_until
-from running import Files, Serve
+from support.loglines import decision
+from support.parts import wait_until
+from support.running import Files, Serve
 
 from attacks.clients import SCRAPE, connected, memory, received, said
 

@@ -10,9 +10,9 @@ from signal import SIGHUP, SIGTERM
 from typing import TYPE_CHECKING
 
 import pytest
-from loglines import decision
-from parts.waiting import free_port, wait_until
-from running import EXPORTER, NOW, Files, Serve, environment
+from support.loglines import decision
+from support.parts.waiting import free_port, wait_until
+from support.running import EXPORTER, NOW, Files, Serve, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

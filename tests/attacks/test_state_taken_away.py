@@ -10,9 +10,9 @@ from signal import SIGKILL
 from typing import TYPE_CHECKING
 
 import pytest
-import running
-from parts.waiting import wait_until
-from running import Files, Serve
+from support import running
+from support.parts.waiting import wait_until
+from support.running import Files, Serve
 from torture.counts import compare, samples
 from torture.writer import Writer
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from review import scene
-from running import EXPORTER, environment
+from support.running import EXPORTER, environment
 
 from postgrey_exporter.printable import as_json_text, command, printable
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple
 
-from journal.measure import Cost, collect, write_journal
-from parts.requirement import find_program
+from sources.journal.measure import Cost, collect, write_journal
+from support.parts.requirement import find_program
 
 ENTRIES: Final = 100_000
 WRITER: Final = "systemd-journal-remote"

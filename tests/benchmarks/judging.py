@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tallies import add
+from support.tallies import add
 
 from postgrey_exporter.counting.increment import Increment
 from postgrey_exporter.decision import GREYLIST, NEW, Client, Decision
 from postgrey_exporter.lists import ListFiles, Lists
-from postgrey_exporter.parser import Parser
-from postgrey_exporter.store import Store
+from postgrey_exporter.parsing.parser import Parser
+from postgrey_exporter.state.store import Store
 from postgrey_exporter.window import Window
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from journal.serving import Serve
-from parts import Postgrey, Prometheus, wait_until
-from parts.prometheus import scrape_config
+from sources.journal.serving import Serve
+from support.parts import Postgrey, Prometheus, wait_until
+from support.parts.prometheus import scrape_config
 
 from postgrey_exporter.cli import root as program
 from postgrey_exporter.doctor import Machine

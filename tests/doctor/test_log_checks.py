@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from discover.roots import NOW as LOG_NOW
-from discover.roots import Root, rfc3339, traditional
-from journal.journals import Journal, decisions
-from parts import require
+from sources.detect.roots import NOW as LOG_NOW
+from sources.detect.roots import Root, rfc3339, traditional
+from sources.journal.journals import Journal, decisions
+from support.parts import require
 
 from doctor.fakes import NOW
 from postgrey_exporter.doctor import Check, Examination, Process, Verdict

@@ -17,7 +17,7 @@ from postgrey_exporter.doctor import Check, Process, Verdict, lists, scrape, sta
 from postgrey_exporter.doctor.access import group_name, may_read, readers
 from postgrey_exporter.doctor.check import age
 from postgrey_exporter.lists import ListFiles
-from postgrey_exporter.store import Store
+from postgrey_exporter.state.store import Store
 from postgrey_exporter.window import Window
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 from alerting.exporter import Exporter, decision_line
 from alerting.shipped import ALERTING
-from parts import Prometheus, wait_until
+from support.parts import Prometheus, wait_until
 
 import postgrey_exporter.sample
 from grafana.dashboard import EVERY_SERVER, Query, filled_in, panels, queries

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, Final, Self
 
-import parts
+from support import parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Final, Self
 
-import parts
+from support import parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

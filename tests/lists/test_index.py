@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lists.perl_strategies import addresses, client_names, common_lines, domains, hosts, odd_lines
 
+from lists.perl_strategies import addresses, client_names, common_lines, domains, hosts, odd_lines
 from postgrey_exporter.lists import Cover, Lists, read_ignore, read_whitelist
 from postgrey_exporter.lists.content import Name
 from postgrey_exporter.lists.netaddr import Network, read_address

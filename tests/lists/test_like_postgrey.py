@@ -10,14 +10,14 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import parts
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import parts
+
 from lists.perl_strategies import addresses, client_names, common_lines, odd_lines, plain_patterns
 from lists.quirks import QUIRKS
 from lists.real_postgrey import RealPostgrey
-
 from postgrey_exporter.lists import Lists, read_whitelist
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lists.perl_strategies import common_patterns, host_patterns, hosts, plain_patterns, subjects, wild_patterns
 from lists.real_perl import RealPerl
-
 from postgrey_exporter.lists import pcre2
 from postgrey_exporter.lists.pattern_errors import NotUnderstoodError, PatternError, RefusedError, Unsure
 from postgrey_exporter.lists.patterns import ClientPattern

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from lists.real_perl import RealPerl
 
+from lists.real_perl import RealPerl
 from postgrey_exporter.lists.patterns import ClientPattern
 from postgrey_exporter.lists.rewrite import rewrite
 from postgrey_exporter.lists.usual import usual_tails

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lists.perl_strategies import (
     LABELS,
     TOPS,
@@ -18,10 +19,9 @@ from lists.perl_strategies import (
     hosts,
     odd_lines,
 )
-
-from postgrey_exporter.addresses import network_number, normalise
+from postgrey_exporter.clients.addresses import network_number, normalise
 from postgrey_exporter.lists import Lists, read_ignore, read_whitelist
-from postgrey_exporter.verdict import IGNORED, UNCOVERED, WHITELISTED
+from postgrey_exporter.lists.verdict import IGNORED, UNCOVERED, WHITELISTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

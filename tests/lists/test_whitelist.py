@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from lists.quirks import QUIRKS
 
+from lists.quirks import QUIRKS
 from postgrey_exporter.lists import Lists, ListWarning, read_whitelist
 from postgrey_exporter.lists.content import MOST_WARNINGS
 

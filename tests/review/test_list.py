@@ -4,11 +4,11 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from running import run
-from tallies import tally_of_log
+from support.running import run
+from support.tallies import tally_of_log
 
 from postgrey_exporter.lists import Lists
-from postgrey_exporter.store import Store
+from postgrey_exporter.state.store import Store
 from postgrey_exporter.window import Window
 from review import scene
 

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postgrey_exporter.advice import Advice
 from postgrey_exporter.cli.output import say
+from postgrey_exporter.counting.evidence import Delays, Evidence
 from postgrey_exporter.decision import Client
-from postgrey_exporter.entry import whitelist_entry
-from postgrey_exporter.evidence import Delays, Evidence
-from postgrey_exporter.listedit import Edit, checked_entry
 from postgrey_exporter.lists import Lists, read_ignore, read_whitelist
+from postgrey_exporter.lists.edit import Edit, checked_entry
 from postgrey_exporter.review import ClientAttempts, Decision, Item, Reach, Review, items, reach, text, uncovered
 from postgrey_exporter.review.model import covered
-from postgrey_exporter.standing import DomainStanding
+from postgrey_exporter.summary.advice import Advice
+from postgrey_exporter.summary.domain import DomainStanding
+from postgrey_exporter.summary.proposal import whitelist_entry
 
 if TYPE_CHECKING:
     from postgrey_exporter.review.model import Act

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from parts import require
-from running import EXPORTER, run
+from support.parts import require
+from support.running import EXPORTER, run
 
 from review import scene
 from review.tmux import Terminal

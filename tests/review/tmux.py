@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from parts import require, wait_until
-from running import environment, seconds
+from support.parts import require, wait_until
+from support.running import environment, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from parts import find_program
-from running import EXPORTER, environment
+from support.parts import find_program
+from support.running import EXPORTER, environment
 
-from postgrey_exporter.advice import spoken
+from postgrey_exporter.summary.advice import spoken
 from simulation.judging import judge
 from simulation.week import daemon, simulate
 from simulation.world import world

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from sample_world import DAY, HOUR, Host, Message, Origin
+from sample.world import DAY, HOUR, Host, Message, Origin
 
 from simulation.names import filled
 

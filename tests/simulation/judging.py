@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.counting.tally import Tally
 from postgrey_exporter.lists import Lists, read_whitelist
-from postgrey_exporter.parser import Parser
-from postgrey_exporter.standing import DomainStanding, standings
+from postgrey_exporter.parsing.parser import Parser
+from postgrey_exporter.summary.domain import DomainStanding, standings
 from simulation.cast import WEEK
 from simulation.week import START
 

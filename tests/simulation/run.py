@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from parts import find_program
+from support.parts import find_program
 
 from simulation.judging import THRESHOLD, Verdict, judge
 from simulation.week import daemon, simulate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from parts import require
+from support.parts import require
 
 from postgrey_exporter.lists import Lists, read_whitelist
 from simulation.before_after import Comparison, compare, rows, table

@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from parts import Postgrey
+from support.parts import Postgrey
 
 from simulation.cast import WEEK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sample_world import Host, Message
+    from sample.world import Host, Message
 
     from simulation.cast import Sender
 

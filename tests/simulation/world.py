@@ -24,9 +24,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from sample_world import DAY, HOUR, MINUTE, Host, Message, Origin
+from sample.world import DAY, HOUR, MINUTE, Host, Message, Origin
 
-from postgrey_exporter.domains import registrable_domain
+from postgrey_exporter.clients.domains import registrable_domain
 from simulation.cast import WEEK, Cast, Kind, Sender
 from simulation.names import BOTH, LINES, PLACES, POOLS, UNCLEAR_LINES, UNCLEAR_POOLS
 

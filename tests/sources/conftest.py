@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sources.scene import Log, Reader
+from sources.file.scene import Log, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postgrey_exporter.sources import lines as lines_module
-from postgrey_exporter.sources.lines import Stretch, whole_lines, without_holes
+from postgrey_exporter.sources import blocks as lines_module
+from postgrey_exporter.sources.blocks import Stretch, whole_lines, without_holes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

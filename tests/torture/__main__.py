@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 
-from parts.requirement import find_program
+from support.parts.requirement import find_program
 
 from torture.folders import fresh_folder
 from torture.places import NEEDED, PLACES

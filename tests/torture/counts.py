@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from postgrey_exporter.snapshot import StateReader
+from postgrey_exporter.state.reader import StateReader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,15 +17,15 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from postgrey_exporter import ingest as ingest_module
-from postgrey_exporter.ingest import Ingest
 from postgrey_exporter.lists import ListFiles
-from postgrey_exporter.parser import Parser
-from postgrey_exporter.snapshot import StateReader
-from postgrey_exporter.sources import lines as lines_module
-from postgrey_exporter.sources import tail as tail_module
-from postgrey_exporter.sources.file import FileSource
-from postgrey_exporter.store import Store
+from postgrey_exporter.parsing.parser import Parser
+from postgrey_exporter.pipeline import ingest as ingest_module
+from postgrey_exporter.pipeline.ingest import Ingest
+from postgrey_exporter.sources import blocks as lines_module
+from postgrey_exporter.sources.file import tail as tail_module
+from postgrey_exporter.sources.file.source import FileSource
+from postgrey_exporter.state.reader import StateReader
+from postgrey_exporter.state.store import Store
 from postgrey_exporter.window import Window
 from torture.exporter import KILLED
 from torture.folders import fresh_folder

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.cli import collect, main, serve
-from postgrey_exporter.domains import registrable_domain
+from postgrey_exporter.clients.domains import registrable_domain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from journal.journals import BEGIN, SERVICE, Journal, entry
+from sources.journal.journals import BEGIN, SERVICE, Journal, entry
 
 from torture.schemes import PROGRAMS, SCHEMES, Rotation
 from torture.writer import Writer

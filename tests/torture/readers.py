@@ -11,11 +11,11 @@ from collections import Counter
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
-from parts.requirement import find_program
-from parts.waiting import LIMIT, free_port, wait_until
-from running import ask
+from support.parts.requirement import find_program
+from support.parts.waiting import LIMIT, free_port, wait_until
+from support.running import ask
 
-from postgrey_exporter.snapshot import StateReader
+from postgrey_exporter.state.reader import StateReader
 from torture.exporter import COMMAND, pause
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from parts.waiting import free_port, wait_until
-from running import ask
+from support.parts.waiting import free_port, wait_until
+from support.running import ask
 
 from torture.counts import Difference, compare, samples
 from torture.exporter import KILLED, Process, command, die_at_step, forked, pause

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
-from parts.requirement import find_program
+from support.parts.requirement import find_program
 
 if TYPE_CHECKING:
     from pathlib import Path

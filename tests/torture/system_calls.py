@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from parts.requirement import find_program
+from support.parts.requirement import find_program
 
 from torture.counts import compare
 from torture.exporter import COMMAND, KILLED

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import running
-from parts import require
-from parts.waiting import wait_until
-from running import Files, Serve
+from support import running
+from support.parts import require
+from support.parts.waiting import wait_until
+from support.running import Files, Serve
 
-from postgrey_exporter.counting.hashing import KEY_SIZE
-from postgrey_exporter.ingest import Ingest
 from postgrey_exporter.lists import ListFiles
-from postgrey_exporter.parser import Parser
-from postgrey_exporter.sources.file import FileSource
-from postgrey_exporter.store import Store
+from postgrey_exporter.parsing.hashing import KEY_SIZE
+from postgrey_exporter.parsing.parser import Parser
+from postgrey_exporter.pipeline.ingest import Ingest
+from postgrey_exporter.sources.file.source import FileSource
+from postgrey_exporter.state.store import Store
 from torture.counts import compare, samples
 from torture.full_disk import fill
 from torture.test_torture import run

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import running
-from parts import require
-from running import Files
+from support import running
+from support.parts import require
+from support.running import Files
 
 from torture.counts import compare
 from torture.places import NEEDED, PLACES

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import loglines
 import pytest
-from running import NOW, Files, Scripted
+from support import loglines
+from support.running import NOW, Files, Scripted
 
-from postgrey_exporter.database import StateError
+from postgrey_exporter.state.connection import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,16 +30,22 @@ def once(error: Exception) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError("no room"), RuntimeError("a fault of ours"), StateError("locked")], ids=repr
+    ("error", "raised"),
+    [
+        # It ends no step but the smallest.
+        pytest.param(MemoryError("no room"), StateError, id="no memory"),
+        pytest.param(RuntimeError("a fault of ours"), RuntimeError, id="a fault"),
+        pytest.param(StateError("locked"), StateError, id="the state"),
+    ],
 )
 def test_an_error_of_any_kind_takes_no_line_with_it(
-    files: Files, monkeypatch: pytest.MonkeyPatch, error: Exception
+    files: Files, monkeypatch: pytest.MonkeyPatch, error: Exception, raised: type[Exception]
 ) -> None:
     source = Scripted("log", [loglines.decision(NOW), loglines.decision(NOW)])
     with files.ingest(source) as ingest:
         with monkeypatch.context() as patched:
             patched.setattr(ingest.store, "merge", once(error))
-            with pytest.raises(type(error)):
+            with pytest.raises(raised):
                 ingest.advance(NOW)
         ingest.advance(NOW)
     assert files.counted() == 2

@@ -1,0 +1,1 @@
+"""The exporter: it reads on, keeps what scrapes are answered from, and serves it."""

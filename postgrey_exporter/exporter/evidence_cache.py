@@ -1,0 +1,73 @@
+"""The evidence of the domains that are shown, kept from scrape to scrape and computed anew where something changed.
+
+A domain's evidence changes with its decisions, with the lists and with the turn of the hour: then the window moves
+on, and what is lost is judged as of the hour's begin. So it is worked out where a decision came, and for all domains
+when a list or the hour changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from postgrey_exporter.window import HOUR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from postgrey_exporter.counting.evidence import Evidence
+    from postgrey_exporter.state.reader import StateReader
+
+    Known = tuple[Evidence, int]
+
+
+def judged_at(now: float) -> float:
+    """Return the moment for which evidence in metrics holds: the begin of the hour."""
+    return now - now % HOUR
+
+
+class EvidenceCache:
+    """Evidence by domain; written by one thread and read by any."""
+
+    def __init__(self) -> None:
+        """Begin with nothing known."""
+        self._known: dict[str, Known] = {}
+        self._stale: dict[str, None] = {}
+        self._all_stale = True
+
+    def note(self, domains: Iterable[str]) -> None:
+        """Take note that something happened to domains."""
+        if not self._all_stale:
+            self._stale.update(dict.fromkeys(domains))
+
+    def note_all(self) -> None:
+        """Take note that something may have happened to every domain."""
+        self._all_stale = True
+
+    def of(self, domains: Collection[str]) -> Mapping[str, Known]:
+        """Return the evidence of some domains; what is not worked out yet is left out."""
+        known = self._known
+        return {domain: known[domain] for domain in domains if domain in known}
+
+    def refresh(self, reader: StateReader, now: float, enough: Callable[[], bool]) -> bool:
+        """Work out what is not up to date for the domains that are shown, what waited longest first; tell if any was.
+
+        ``enough`` is asked after each domain; where it returns true, the rest waits for the next time and shows what
+        was known before. Raises `StateError`.
+        """
+        if not self._stale and not self._all_stale:
+            return False
+        shown = reader.unreviewed_domains()
+        if self._all_stale:
+            self._stale.update(dict.fromkeys(shown))
+            self._all_stale = False
+        kept = {domain: self._known[domain] for domain in shown if domain in self._known}
+        # What is stale and not shown is forgotten with its evidence: when it is shown again, it is worked out.
+        waiting = [domain for domain in self._stale if domain in shown]
+        waiting += [domain for domain in shown if domain not in kept and domain not in self._stale]
+        self._known, self._stale = kept, dict.fromkeys(waiting)
+        for domain in waiting:
+            kept.update(reader.evidence([domain], judged_at(now)))
+            del self._stale[domain]
+            if enough():
+                break
+        return bool(waiting)

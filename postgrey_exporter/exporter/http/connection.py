@@ -1,0 +1,223 @@
+"""One client's connection: what it sends is read by h11, within limits of time and size, and costs no thread."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, cast
+
+import h11
+
+from postgrey_exporter.exporter.http.message import Answer, Request, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from postgrey_exporter.exporter.http.connection_limit import Room
+
+HEAD_SECONDS: Final = 10.0
+"""How long a request's line and headers may take from their first byte, and the first request to begin."""
+IDLE_SECONDS: Final = 120.0
+"""How long a connection is kept between two requests: longer than the pause between two scrapes."""
+WRITE_SECONDS: Final = 30.0
+"""How long a client may take to read an answer: Prometheus gives up after ten seconds."""
+MOST_HEAD_BYTES: Final = 32 << 10
+"""Size of a request's line and headers."""
+_LINGER_SECONDS: Final = 1.0
+"""How long what a refused client still sends is thrown away: to close at once would reset the connection, and the
+client would not see why it is refused (RFC 9112, section 9.6)."""
+_PIECE_BYTES: Final = 128 << 10
+"""So much of an answer waits for a slow client; the rest is shared with others who read the same. Less than two of
+the segments that loopback carries would have each end wait for the other."""
+
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+_VERSIONS: Final = (b"1.0", b"1.1")
+
+
+class RefusedError(Exception):
+    """A request that is not answered; its status says why."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        """Take the status to answer with."""
+        super().__init__(status.phrase)
+        self.status = status
+
+
+class Connection(asyncio.Protocol):
+    """Reads one request after another and writes their answers. For the loop's thread alone."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, answer: Callable[[Request], Awaitable[Answer]], room: Room) -> None:
+        """Take what answers a request, and where connections are counted."""
+        self._answer = answer
+        self._room = room
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD_BYTES)
+        self._limit: asyncio.TimerHandle | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._is_reading_head = False
+        self._is_refused = False
+        self._is_open = False
+        self._is_aborted = False
+        self._drained = asyncio.Event()
+        self._drained.set()
+
+    def abort(self) -> None:
+        """Close at once, and throw away what was not sent."""
+        self._is_aborted = True
+        if not self._is_open:
+            return
+        if self._answering is not None:
+            # The system would go on for minutes with what it holds of the answer.
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self._transport.abort()
+
+    # --- what the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the first request."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._is_open = True
+        self._transport.set_write_buffer_limits(0)
+        self._allow(HEAD_SECONDS)
+        if self._is_aborted:  # while it was being opened
+            self.abort()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Give up what is under way."""
+        self._is_open = False
+        self._forbid()
+        self._room.leave(self)
+        if self._answering is not None:
+            self._answering.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent; what a refused client sends is thrown away."""
+        if self._is_refused:
+            return
+        if not self._is_reading_head:
+            self._is_reading_head = True
+            self._allow(HEAD_SECONDS)
+        self._http.receive_data(data)
+        if self._answering is None:
+            self._next()
+
+    def eof_received(self) -> bool:
+        """Answer what was asked before the client ended its side."""
+        if self._is_refused:
+            return False
+        self._http.receive_data(b"")
+        if self._answering is None:
+            self._next()
+        return True
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read."""
+        self._drained.clear()
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        self._drained.set()
+
+    # --- one request
+
+    def _next(self) -> None:
+        """Begin with the next request, if it is there."""
+        try:
+            event = self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            self._refuse(HTTPStatus(error.error_status_hint))
+            return
+        if isinstance(event, h11.Request):
+            try:
+                request = _accepted(event)
+            except RefusedError as error:
+                self._refuse(error.status, event.method)
+                return
+            self._http.next_event()  # its end: it has no body
+            self._forbid()
+            self._room.work(self)
+            self._transport.pause_reading()
+            self._answering = asyncio.get_running_loop().create_task(self._respond(request))
+            self._answering.add_done_callback(self._responded)
+        elif isinstance(event, h11.ConnectionClosed):
+            self._transport.close()
+
+    async def _respond(self, request: Request) -> None:
+        answer = await self._answer(request)
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await self._write(request.method, answer)
+        except TimeoutError:
+            self.abort()
+            return
+        self._answering = None
+        if self._http.our_state is h11.MUST_CLOSE:
+            self._transport.close()
+            return
+        self._http.start_next_cycle()
+        self._is_reading_head = bool(self._http.trailing_data[0])
+        self._allow(HEAD_SECONDS if self._is_reading_head else IDLE_SECONDS)
+        self._room.rest(self)
+        self._transport.resume_reading()
+        self._next()
+
+    def _responded(self, answering: asyncio.Task[None]) -> None:
+        if not answering.cancelled() and (error := answering.exception()):
+            self.abort()
+            asyncio.get_running_loop().call_exception_handler({"message": str(error), "exception": error})
+
+    async def _write(self, method: str, answer: Answer) -> None:
+        head = self._head(answer)
+        body = b"" if method == "HEAD" else answer.body
+        for begin in range(0, len(body), _PIECE_BYTES):
+            self._transport.write(head + self._http.send(h11.Data(data=body[begin : begin + _PIECE_BYTES])))
+            head = b""
+            await self._drained.wait()
+        self._transport.write(head + self._http.send(h11.EndOfMessage()))
+        await self._drained.wait()
+
+    def _head(self, answer: Answer) -> bytes:
+        headers = {"Date": formatdate(usegmt=True), "Content-Length": str(len(answer.body)), **answer.headers}
+        return self._http.send(
+            h11.Response(status_code=answer.status, reason=answer.status.phrase, headers=list(headers.items()))
+        )
+
+    def _refuse(self, status: HTTPStatus, method: bytes = b"") -> None:
+        """Answer with a status, and close as soon as the client has seen it."""
+        self._is_refused = True
+        self._allow(_LINGER_SECONDS)
+        answer = Answer.text(status, status.phrase, Connection="close")
+        self._transport.write(self._head(answer) + (b"" if method == b"HEAD" else answer.body))
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    # --- limits of time
+
+    def _allow(self, seconds: float) -> None:
+        """Close the connection unless something else happens within some seconds."""
+        self._forbid()
+        self._limit = asyncio.get_running_loop().call_later(seconds, self.abort)
+
+    def _forbid(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+
+
+def _accepted(event: h11.Request) -> Request:
+    """Return a request that can be answered. Raises `RefusedError`."""
+    size = len(event.target) + sum(len(name) + len(value) for name, value in event.headers)
+    if size > MOST_HEAD_BYTES:
+        raise RefusedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    if event.http_version not in _VERSIONS:
+        raise RefusedError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+    headers: dict[str, str] = {}
+    for name_bytes, value_bytes in event.headers:
+        name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+        raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return Request(event.method.decode("ascii"), path_of(event.target.decode("latin-1")), headers)

@@ -1,0 +1,173 @@
+"""Entries added to a list file and taken back, each with a line above that says when and why.
+
+The comment has a line of its own because postgrey cuts a line at ``#`` even inside a pattern; nobody has to think
+about what else stands on the line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from postgrey_exporter.lists import ListContent, read_ignore, read_whitelist
+from postgrey_exporter.lists.edit import listfile, text
+from postgrey_exporter.lists.edit.coverage import Coverage
+from postgrey_exporter.lists.edit.entries import checked_entry
+from postgrey_exporter.lists.edit.errors import ListEditError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from postgrey_exporter.lists import Cover, ListKind
+    from postgrey_exporter.lists.content import Entry
+
+_HEADERS: Final = {
+    "whitelist": (
+        "# Clients that postgrey does not greylist, besides those of its own list: a line each with a name (and all",
+        "# names under it), a /pattern/, an address or a network. postgrey reads this file when it is reloaded.",
+    ),
+    "ignore": (
+        "# Sender domains that were reviewed and stay greylisted: a line each with a domain, which stands for all",
+        "# names under it. Only postgrey-exporter reads this file.",
+    ),
+}
+_READ: Final = {"whitelist": read_whitelist, "ignore": read_ignore}
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry to add."""
+
+    text: str
+    reason: str
+    """What the comment above it says, with the date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What adding entries does to a file, or has done."""
+
+    path: Path
+    before: bytes | None
+    """Content of the file; ``None`` where there was none."""
+    after: bytes
+    """Its content then; the same where nothing was to be added."""
+    lines: tuple[str, ...]
+    """What was added: comments and entries."""
+    added: tuple[str, ...]
+    """The entries that were added."""
+    known: tuple[tuple[str, Cover], ...]
+    """The entries that are superfluous, and what covers them already."""
+
+    def diff(self) -> bytes:
+        """Return it as a unified diff; empty where nothing is added."""
+        return text.diff(self.path, self.before, self.after) if self.added else b""
+
+
+class ListEditor:
+    """Changes one list file, with an eye on the other lists."""
+
+    def __init__(
+        self,
+        kind: ListKind,
+        path: Path,
+        *,
+        whitelist: Sequence[Path],
+        ignore: Sequence[Path],
+        pause: Callable[[float], object],
+        makes_folder: bool = False,
+    ) -> None:
+        """Take the file to change, and all list files in their order; a missing file is an empty list.
+
+        ``pause`` waits for some seconds, while another editor is at work; ``makes_folder`` allows to create the
+        folder of the file as well.
+        """
+        self.kind = kind
+        self.path = path
+        self._pause = pause
+        self._makes_folder = makes_folder
+        self._files: dict[ListKind, Sequence[Path]] = {"whitelist": whitelist, "ignore": ignore}
+
+    def plan(self, entries: Sequence[NewEntry]) -> Edit:
+        """Return what `add` would do. Raises `EntryError`, `ListEditError`."""
+        old = listfile.read(self.path)
+        edit = self._edit(old, entries)
+        if edit.added:
+            old.check_editable()
+        return edit
+
+    def add(self, entries: Sequence[NewEntry]) -> Edit:
+        """Add entries at the end of the file, all or none; it is created where it is missing.
+
+        Raises `EntryError` for an entry that is refused, `ListEditError` when the file can't be changed.
+        """
+        edit = self.plan(entries)
+        if not edit.added:
+            return edit
+        with listfile.locked(self.path, self._pause, makes_folder=self._makes_folder) as file:
+            old = file.read()
+            edit = self._edit(old, entries)
+            if edit.added:
+                file.replace(old, edit.after)
+        return edit
+
+    def undo(self, edit: Edit) -> None:
+        """Take back what an edit added; what was changed in the file since is kept.
+
+        Raises `ListEditError`, also when the added lines are not there any more.
+        """
+        if not edit.added:
+            return
+        with listfile.locked(self.path, self._pause) as file:
+            old = file.read()
+            if old.data == edit.after:
+                restored = edit.before
+            else:
+                restored = text.without(old.data or b"", edit.lines)
+                if restored is None:
+                    raise ListEditError(f"{self.path}: what was added is not there any more as it was written")
+            if restored is None:
+                file.remove(old)
+            else:
+                file.replace(old, restored)
+
+    def _edit(self, old: listfile.ListFile, entries: Sequence[NewEntry]) -> Edit:
+        checked = [(new, checked_entry(self.kind, new.text)) for new in entries]
+        header = _HEADERS[self.kind] if old.data is None else ()
+        before = text.appended(old.data or b"", header)
+        line = before.count(b"\n") + (not before.endswith(b"\n")) + 1
+        coverage = self._coverage(old)
+        fresh: list[Entry] = []
+        lines: list[str] = []
+        known: list[tuple[str, Cover]] = []
+        for new, entry in checked:
+            cover = coverage.of(entry) or Coverage({self.kind: [ListContent(str(self.path), tuple(fresh))]}).of(entry)
+            if cover:
+                known.append((entry.text, cover))
+            else:
+                lines += [text.comment(new.reason), entry.text]
+                fresh.append(entry._replace(line=line + len(lines) - 1))
+        after = text.appended(before, lines) if lines else old.data or b""
+        edit = Edit(self.path, old.data, after, tuple(lines), tuple(entry.text for entry in fresh), tuple(known))
+        self._check(edit)
+        return edit
+
+    def _coverage(self, old: listfile.ListFile) -> Coverage:
+        # A domain that the whitelist covers is not greylisted: there is nothing to ignore.
+        kinds: tuple[ListKind, ...] = ("whitelist",) if self.kind == "whitelist" else ("whitelist", "ignore")
+        contents: dict[ListKind, list[ListContent]] = {}
+        for kind in kinds:
+            files = [old if path == self.path else listfile.read(path) for path in self._files[kind]]
+            contents[kind] = [_READ[kind](file.data or b"", str(file.path)) for file in files]
+        return Coverage(contents)
+
+    def _check(self, edit: Edit) -> None:
+        """Make sure that the new content says what the old one said, and the new entries."""
+        before, after = (_said(self.kind, data) for data in (edit.before or b"", edit.after))
+        if after != before + list(edit.added):
+            raise ListEditError(f"{self.path}: other lines would no longer say what they said; nothing was changed")
+
+
+def _said(kind: ListKind, data: bytes) -> list[str]:
+    return [entry.text for entry in _READ[kind](data, "").entries]

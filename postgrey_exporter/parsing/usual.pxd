@@ -1,0 +1,36 @@
+from postgrey_exporter.parsing.decisions cimport Decisions
+from postgrey_exporter.parsing.hashing cimport KeyedHash
+
+
+cdef enum Kind:
+    USUAL
+    UNUSUAL
+    FOREIGN
+
+
+cdef enum:
+    LONGEST_KEY = 19
+
+
+cdef class UsualLines:
+    cdef bytes _tag
+    cdef const unsigned char *_tag_text
+    cdef size_t _tag_size
+    cdef object _headers
+    cdef KeyedHash _keyed
+    cdef double _seen_at
+    cdef double _dated_by
+    cdef double _hour
+    cdef unsigned char[LONGEST_KEY] _hour_key
+    cdef size_t _hour_key_size
+    # What the latest line of the block that has stamp, host name and blank begins with.
+    cdef const unsigned char *_header
+    cdef size_t _header_size
+    cdef size_t _header_stamp
+
+    cdef int _read(self, const unsigned char *line, const unsigned char *end, Decisions decisions) except -1 nogil
+    cdef int _decide(
+        self, const unsigned char *at, const unsigned char *end, double moment, Decisions decisions
+    ) except -1 nogil
+    cdef double _moment(self, const unsigned char *stamp, size_t size) except? -1 nogil
+    cdef double _learn_hour(self, const unsigned char *stamp, size_t size) except? -1 with gil

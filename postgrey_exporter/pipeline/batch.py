@@ -1,0 +1,213 @@
+"""Logs that are named on the command line, added up in memory: no state, no position."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
+
+from postgrey_exporter.counting.tally import Tally
+from postgrey_exporter.memory.table import give_back_free, keep_large_apart
+from postgrey_exporter.pipeline.parallel import cores, in_turn
+from postgrey_exporter.sources.blocks import BLOCK_SIZE, Stretch, whole_lines
+from postgrey_exporter.sources.compression import (
+    LogFileError,
+    decompressed,
+    kind_of,
+    looks_binary,
+    open_regular,
+    reading_errors,
+    unpacked,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from postgrey_exporter.parsing.decisions import Decisions
+    from postgrey_exporter.parsing.parser import Parser
+    from postgrey_exporter.sources import Source
+
+STANDARD_INPUT: Final = Path("standard input")
+_LOOK: Final = 4096
+STRETCH_SIZE: Final = 8 << 20
+"""Bytes of a plain file that one core reads at a time."""
+_SETTLED_TOGETHER: Final = 125_000
+"""Attempts kept in memory before they are settled: some megabytes."""
+
+Block = tuple["Decisions", int]
+"""The decisions of a block of lines, and how many bytes of the file it is."""
+
+
+class Period(NamedTuple):
+    """A stretch of time in seconds since the epoch; open where there is no bound."""
+
+    since: float | None = None
+    until: float | None = None
+    """The end is outside."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What logs added up to, and what kept some of them from being read."""
+
+    tally: Tally
+    problems: list[str] = field(default_factory=list)
+    """One line for each log that was not read, or not to its end: the counts are then partial."""
+    logs: int = 0
+    """How many logs were read, at least in part."""
+    newest: float | None = None
+    """When the newest of the logs was last written, in seconds since the epoch."""
+
+
+class _Buffer(threading.local):
+    """A buffer for each thread: to have a new one for each stretch costs a tenth of the time of reading it."""
+
+    def __init__(self) -> None:
+        self.content = bytearray(BLOCK_SIZE)
+
+
+class LogReader:
+    """Adds up logs of any compression."""
+
+    def __init__(
+        self, parser: Parser, period: Period, now: float, progress: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Take what the lines are parsed with, which moments count, the present, and who is told of bytes read."""
+        keep_large_apart()
+        self._parser = parser
+        self._now = now
+        self._progress = progress
+        self._seen: set[tuple[int, int]] = set()
+        self._buffer = _Buffer()
+        self.reading = Reading(Tally(parser.keyed, since=period.since, until=period.until))
+
+    def read_files(self, logs: Iterable[Path]) -> None:
+        """Read files, the oldest first. One that was read already, by whatever name, is passed over.
+
+        Trouble becomes a problem.
+        """
+        in_turn(self._jobs(logs), self._take, cores())
+        give_back_free()
+
+    def read_stream(self, stream: IO[bytes], tag: str) -> None:
+        """Read a stream that can't be sought, such as standard input: a log, or what journalctl prints.
+
+        ``tag`` is what postgrey's journal entries become lines of.
+        """
+        # Imported late: who names files should not wait for it.
+        from postgrey_exporter.sources.journal.text import form_of, journal_lines  # noqa: PLC0415
+
+        buffered = (
+            stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
+        )
+        try:
+            with reading_errors(STANDARD_INPUT):
+                head = buffered.peek(_LOOK)
+                form = form_of(head)
+                self.reading.logs += 1
+                blocks = (
+                    journal_lines(buffered, form, tag) if form else whole_lines(decompressed(buffered, kind_of(head)))
+                )
+                for lines in blocks:
+                    self._take((self._parser.read(lines, self._now, self._now), len(lines)))
+        except LogFileError as error:
+            self._note_problem(error)
+
+    def read_source(self, source: Source) -> None:
+        """Read what a source has: a log with its rotated files, or the journal."""
+        try:
+            source.resume(None)
+            for batch in source.batches(self._now):
+                self._take((self._parser.read(batch.lines, batch.seen_at, self._now), len(batch.lines)))
+            status = source.status()
+        finally:
+            source.close()
+        self.reading.problems.extend(status.unreadable)
+        if status.error is not None:
+            self.reading.problems.append(status.error)
+        else:
+            self.reading.logs += 1
+        self.reading.newest = self.reading.tally.last_event
+
+    def _jobs(self, logs: Iterable[Path]) -> Iterator[Iterator[Block | LogFileError]]:
+        """Yield what reads the files: a large plain one in several stretches."""
+        for path in sorted(logs, key=_last_written):
+            try:
+                with reading_errors(path), open_regular(path) as raw:
+                    yield from self._jobs_of_file(path, raw)
+            except LogFileError as error:
+                self._note_problem(error)
+
+    def _jobs_of_file(self, path: Path, raw: IO[bytes]) -> Iterator[Iterator[Block | LogFileError]]:
+        about = os.fstat(raw.fileno())
+        file = (about.st_dev, about.st_ino)
+        if file in self._seen:
+            return
+        self._seen.add(file)
+        head = os.pread(raw.fileno(), _LOOK, 0)
+        kind = kind_of(head)
+        if kind == "plain" and looks_binary(head):
+            raise LogFileError(f"{path}: is a binary file; name a log file")
+        self.reading.logs += 1
+        self.reading.newest = max(self.reading.newest or 0.0, about.st_mtime)
+        if kind != "plain":
+            yield _until_error(self._from_archive(path, os.dup(raw.fileno()), about))
+            return
+        for begin in range(0, max(1, about.st_size), STRETCH_SIZE):
+            yield _until_error(self._from_stretch(path, os.dup(raw.fileno()), about, begin))
+
+    def _from_stretch(self, path: Path, file: int, about: os.stat_result, begin: int) -> Iterator[Block]:
+        with reading_errors(path), os.fdopen(file, "rb", buffering=0):
+            parser = self._parser.another()
+            is_last = begin + STRETCH_SIZE >= about.st_size
+            stretch = Stretch(file, begin, inf if is_last else begin + STRETCH_SIZE, self._buffer.content)
+            for lines in stretch.blocks():
+                yield parser.read(lines, about.st_mtime, self._now), len(lines)
+            if stretch.at < min(begin + STRETCH_SIZE, about.st_size):
+                raise LogFileError(f"{path}: shrank while it was read; read it again")
+
+    def _from_archive(self, path: Path, file: int, about: os.stat_result) -> Iterator[Block]:
+        with reading_errors(path), os.fdopen(file, "rb", buffering=0) as raw:
+            parser = self._parser.another()
+            before = 0
+            for lines in whole_lines(unpacked(raw)):
+                decisions, at = parser.read(lines, about.st_mtime, self._now), raw.tell()
+                yield decisions, at - before
+                before = at
+
+    def _take(self, block: Block | LogFileError) -> None:
+        if isinstance(block, LogFileError):
+            self._note_problem(block)
+        else:
+            decisions, read = block
+            self._add(decisions)
+            self._progress(read)
+
+    def _add(self, decisions: Decisions) -> None:
+        tally = self.reading.tally
+        tally.add(decisions)
+        if tally.unsettled >= _SETTLED_TOGETHER:
+            tally.settle()
+
+    def _note_problem(self, error: LogFileError) -> None:
+        if str(error) not in self.reading.problems:
+            self.reading.problems.append(str(error))
+
+
+def _until_error(blocks: Iterable[Block]) -> Iterator[Block | LogFileError]:
+    """Yield blocks, and what ended them where that is trouble with the log."""
+    try:
+        yield from blocks
+    except LogFileError as error:
+        yield error
+
+
+def _last_written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,1 @@
+"""Where postgrey logs on this machine."""

@@ -1,0 +1,1 @@
+"""A log file and its rotated files, read exactly once."""

@@ -1,0 +1,234 @@
+"""Opening the state file: the lock against a second writer, damage, and SQLite's errors in the operator's words."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+from contextlib import contextmanager
+from itertools import chain, count, islice
+from os.path import samestat
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.state.schema import APPLICATION_ID, checked_version, migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_log = logging.getLogger(__name__)
+
+_BUSY_SECONDS: Final = 5.0
+_WAL_LIMIT_BYTES: Final = 16 << 20
+_ROWS_TOGETHER: Final = 32
+_CACHE_KIB: Final = 4096
+_MAGIC: Final = b"SQLite format 3\0"
+_APPLICATION_ID_AT: Final = slice(68, 72)
+
+
+class StateError(PostgreyExporterError):
+    """The state can't be used: missing, locked, unwritable, full or damaged."""
+
+
+class StateLockedError(StateError):
+    """Another process is the state's writer."""
+
+
+def lock(path: Path) -> IO[bytes]:
+    """Become the state's one writer; the lock goes with the returned file.
+
+    It lies on a file of its own: SQLite's locks on the state itself would be lost when any other handle of the same
+    process is closed (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+
+    Raises `StateLockedError`, or `StateError` where the folder can't be written.
+    """
+    name = Path(f"{path}.lock")
+    while True:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.fdopen(os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")
+        except OSError as error:
+            raise unwritable(path, error) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.close()
+            raise StateLockedError(
+                f"{path}: another postgrey-exporter is using this state; stop it, or name another file with --state"
+            ) from error
+        if has_name(handle, name):
+            return handle
+        handle.close()  # it was deleted before it was locked: others would lock a new one
+
+
+def has_name(file: IO[bytes], name: Path) -> bool:
+    """Tell whether an open file is the one of a name. Raises `StateError` where the name can't be looked at."""
+    try:
+        return samestat(name.stat(), os.fstat(file.fileno()))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unwritable(name, error) from error
+
+
+def open_writable(path: Path) -> sqlite3.Connection:
+    """Open the state for its writer, make it where there is none, and bring it up to date.
+
+    A damaged state is set aside under another name, and a new one is begun. Raises `StateError`,
+    `schema.NewerStateError`, `schema.ForeignStateError`; the file is then as it was.
+    """
+    try:
+        return _open_checked(path)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error) or not _is_ours(path):
+            raise translate(path, error) from error
+        _log.error("%s: the state is damaged (%s); it is kept as %s", path, error, set_aside(path))
+    with translated(path):
+        return _open_checked(path)
+
+
+def open_readable(path: Path) -> sqlite3.Connection:
+    """Open the state for reading while its writer goes on.
+
+    Raises `StateError` where there is none or it can't be read, and what `schema.checked_version` raises.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise StateError(
+            f"{path}: there is no state here; run `postgrey-exporter serve` or `collect` first"
+        ) from error
+    except OSError as error:
+        raise StateError(f"{path}: can't be read: {error.strerror}; run as the exporter's user, or root") from error
+    with translated(path):
+        db = sqlite3.connect(
+            f"file:{_quoted(path)}?mode=ro",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            if checked_version(db, str(path)) == 0:
+                raise StateError(f"{path}: the state is empty still")
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def insert(db: sqlite3.Connection, into: str, rows: Iterable[Sequence[object]], columns: int, rest: str = "") -> int:
+    """Insert rows of so many columns; return how many there were.
+
+    ``into`` is the statement up to its values, ``rest`` what stands behind them. Most of the time that a row takes by
+    itself goes into handing it over, so many go together.
+    """
+    values = f"({', '.join('?' * columns)})"
+    remaining = iter(rows)
+    count = 0
+    left: list[Sequence[object]] = []
+
+    def together() -> Iterator[list[object]]:
+        nonlocal count
+        while len(some := list(islice(remaining, _ROWS_TOGETHER))) == _ROWS_TOGETHER:
+            count += _ROWS_TOGETHER
+            yield list(chain.from_iterable(some))
+        left.extend(some)
+
+    db.executemany(f"{into} VALUES {', '.join([values] * _ROWS_TOGETHER)} {rest}", together())
+    db.executemany(f"{into} VALUES {values} {rest}", left)
+    return count + len(left)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into `StateError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(path, error) from error
+
+
+def translate(path: Path, error: sqlite3.Error) -> StateError:
+    """Say in one line what is wrong with the state and what to do."""
+    remedies = {
+        "SQLITE_BUSY": "is locked by another program; end it",
+        "SQLITE_FULL": "can't be written: the disk is full",
+        "SQLITE_READONLY": "can't be used: the file or its folder is read-only for this user",
+        "SQLITE_CANTOPEN": "can't be opened: check the folder and its permissions",
+        "SQLITE_IOERR": "can't be read or written: the disk reports an error, or is full",
+        "SQLITE_CORRUPT": "is damaged; it is set aside at the next start",
+        "SQLITE_NOTADB": "is no state of this program; name another file with --state",
+    }
+    code: str = getattr(error, "sqlite_errorname", "")
+    known = next((text for name, text in remedies.items() if code.startswith(name)), "failed")
+    return StateError(f"{path}: the state {known} ({error})")
+
+
+def unwritable(path: Path, error: OSError) -> StateError:
+    """Say in one line that a state can't be written, and why."""
+    return StateError(f"{path}: the state can't be written: {error.strerror}; name a writable file with --state")
+
+
+def _open_checked(path: Path) -> sqlite3.Connection:
+    try:
+        # SQLite would fall back to reading alone, and fail at the first commit.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise unwritable(path, error) from error
+    db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        checked_version(db, str(path))
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+        migrate(db, str(path))
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's names, on disk. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell whether a broken file may be moved out of the way: it has our mark, or the name that only we use."""
+    with path.open("rb") as file:
+        head = file.read(_APPLICATION_ID_AT.stop)
+    marked = head.startswith(_MAGIC) and head[_APPLICATION_ID_AT] == APPLICATION_ID.to_bytes(4, "big")
+    return marked or path.name == "state.sqlite3"
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether an error of SQLite's means that the file's content is damaged."""
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename what there is of a state; return its new name. Raises `OSError`."""
+    for number in count(1):
+        aside = Path(f"{path}.damaged-{number}")
+        if not aside.exists():
+            break
+    for suffix in ("-wal", "-shm", ""):
+        part = Path(f"{path}{suffix}")
+        if part.exists():
+            part.rename(f"{aside}{suffix}")
+    return aside
+
+
+def _quoted(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -1,0 +1,212 @@
+"""Work shared by threads: the results come in order, and what fails fails where it would have."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from support.parts import wait_until
+
+from postgrey_exporter.pipeline.parallel import Background, cores, in_turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("size", [0, 1, 500])
+def test_results_are_handed_over_in_the_order_of_the_jobs(threads: int, size: int) -> None:
+    jobs = (iter(range(job * size, (job + 1) * size)) for job in range(20))
+    taken: list[int] = []
+    in_turn(jobs, taken.append, threads)
+
+    assert taken == list(range(20 * size))
+
+
+def test_without_a_job_nothing_is_handed_over() -> None:
+    in_turn([], pytest.fail, 2)
+
+
+def test_what_was_done_before_its_turn_waits_for_it() -> None:
+    second_is_done = threading.Event()
+
+    def first() -> Iterator[str]:
+        yield "a"
+        assert second_is_done.wait(20)
+        yield "b"
+
+    def second() -> Iterator[str]:
+        yield "c"
+        second_is_done.set()
+
+    taken: list[str] = []
+    in_turn([first(), second(), iter("d")], taken.append, 2)
+
+    assert taken == ["a", "b", "c", "d"]
+
+
+def test_one_thread_at_a_time_hands_over() -> None:
+    busy = threading.Lock()
+
+    def take(_: int) -> None:
+        assert busy.acquire(blocking=False)
+        sum(range(1000))
+        busy.release()
+
+    in_turn((iter(range(50)) for _ in range(50)), take, 4)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_after_an_error_a_beginning_of_the_results_was_taken(threads: int) -> None:
+    def job(number: int) -> Iterator[int]:
+        yield number
+        if number == 3:
+            raise OSError("disk")
+
+    taken: list[int] = []
+    with pytest.raises(OSError, match="disk"):
+        in_turn(map(job, range(100)), taken.append, threads)
+
+    assert taken == list(range(len(taken)))
+    assert len(taken) < 10
+
+
+def test_an_error_of_what_yields_the_jobs_is_raised() -> None:
+    def jobs() -> Iterator[Iterator[int]]:
+        yield iter(range(3))
+        raise OSError("folder")
+
+    with pytest.raises(OSError, match="folder"):
+        in_turn(jobs(), lambda _: None, 2)
+
+
+def test_who_can_take_no_more_ends_all_threads() -> None:
+    def take(result: int) -> None:
+        if result == 7:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        in_turn((iter(range(10_000)) for _ in range(9)), take, 3)
+
+    wait_until(lambda: "in turn" not in {thread.name for thread in threading.enumerate()}, what="the threads' end")
+
+
+def test_an_error_does_not_wait_for_a_thread_that_has_no_end() -> None:
+    is_begun, may_end = threading.Event(), threading.Event()
+
+    def job() -> Iterator[int]:
+        if threading.current_thread() is threading.main_thread():
+            assert is_begun.wait(20)
+            raise OSError("disk")
+        is_begun.set()
+        assert may_end.wait(20)
+        yield 0
+
+    try:
+        with pytest.raises(OSError, match="disk"):
+            in_turn([job(), job()], lambda _: pytest.fail("nothing came before it"), 2)
+    finally:
+        may_end.set()
+
+
+def test_what_a_signals_handler_raises_ends_the_wait_for_the_others() -> None:
+    is_begun, may_end = threading.Event(), threading.Event()
+
+    def job() -> Iterator[int]:
+        if threading.current_thread() is not threading.main_thread():
+            is_begun.set()
+            assert may_end.wait(20)
+            return
+        assert is_begun.wait(20)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        yield 0
+
+    def handler(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(TimeoutError):
+            in_turn([job(), job()], lambda _: None, 2)
+    finally:
+        may_end.set()
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_only_a_few_jobs_and_results_are_worked_out_ahead() -> None:
+    begun: list[int] = []
+    made: list[int] = []
+    seen: list[tuple[int, int]] = []
+
+    def job(number: int) -> Iterator[int]:
+        begun.append(number)
+        if number == 0:
+            # The other thread does what it may before the first turn ends: a long job's first results.
+            wait_until(lambda: len(made) >= 64, what="the second job's results")
+            yield 0
+        else:
+            for result in range(10_000):
+                made.append(result)
+                yield result
+
+    def take(_: int) -> None:
+        seen.append((len(begun), len(made)))
+
+    in_turn(map(job, range(3)), take, 2)
+
+    assert seen[0][0] == 2
+    assert seen[0][1] < 1000
+
+
+def test_short_jobs_are_done_a_few_ahead() -> None:
+    begun: list[int] = []
+    seen: list[int] = []
+
+    def job(number: int) -> Iterator[int]:
+        begun.append(number)
+        if number == 0:
+            wait_until(lambda: len(begun) == 5, what="the jobs that may be begun")
+        yield number
+
+    in_turn(map(job, range(50)), lambda number: seen.append(len(begun) - number), 2)
+
+    assert seen[0] == 5
+    assert max(seen) <= 6
+
+
+def test_there_is_a_core() -> None:
+    assert cores() >= 1
+
+
+def test_what_is_done_in_the_background_is_done_by_one_thread_in_its_order() -> None:
+    with closing(Background()) as background:
+        results = [background.begin(lambda number=number: (number, threading.get_ident())) for number in range(9)]  # type: ignore[misc]
+        found = [result() for result in results]
+
+    assert [number for number, _ in found] == list(range(9))
+    assert len({thread for _, thread in found}) == 1
+    assert found[0][1] != threading.get_ident()
+
+
+def test_an_error_in_the_background_is_raised_where_the_result_is_taken_and_the_next_is_done() -> None:
+    def fail() -> None:
+        raise OSError("disk")
+
+    with closing(Background()) as background:
+        failed, other = background.begin(fail), background.begin(lambda: 7)
+        with pytest.raises(OSError, match="disk"):
+            failed()
+        assert other() == 7
+
+
+def test_a_background_that_was_closed_leaves_no_thread_and_may_begin_again() -> None:
+    before = set(threading.enumerate())
+    background = Background()
+    for _ in range(2):
+        assert background.begin(lambda: 1)() == 1
+        background.close()
+        background.close()
+    wait_until(lambda: set(threading.enumerate()) <= before, what="the thread's end")

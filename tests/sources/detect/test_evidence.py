@@ -1,0 +1,104 @@
+"""Who writes to a log is told by its lines."""
+
+from __future__ import annotations
+
+import pytest
+
+from postgrey_exporter.sources.detect.evidence import Evidence, Examiner
+
+NOW = 1_760_000_000.0
+STAMP = "2025-10-09T08:00:00+00:00 mx1"
+AT = NOW - 3200
+GREYLISTED = (
+    "action=greylist, reason=new, client_name=mail.example.com, client_address=192.0.2.1, recipient=b@example.org"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param(f"{STAMP} postgrey[1]: {GREYLISTED}", Evidence(AT, ours=True), id="decision"),
+        pytest.param(f"Oct  9 08:00:00 mx1 postgrey[1]: {GREYLISTED}", Evidence(AT, ours=True), id="traditional"),
+        pytest.param(GREYLISTED, Evidence(NOW, ours=True), id="no header"),
+        pytest.param(f"4B3C2D: {GREYLISTED}", Evidence(NOW, ours=True), id="no header, queue id"),
+        pytest.param(
+            f"{STAMP} postgrey[1]: whitelisted: mail.example.com[192.0.2.1]",
+            Evidence(ours=True, whitelisted=True),
+            id="--quiet",
+        ),
+        pytest.param("whitelisted: mail.example.com[192.0.2.1]", Evidence(whitelisted=True), id="--quiet, no header"),
+        pytest.param(
+            f"{STAMP} postgrey: delayed 551 seconds: client=mail.example.com, from=a@example.com, to=b@example.org",
+            Evidence(AT, ours=True, old=True),
+            id="before 1.28",
+        ),
+        pytest.param(f"{STAMP} postgrey: Server closing!", Evidence(ours=True), id="housekeeping"),
+        pytest.param(
+            f"{STAMP} postgrey-in[7]: {GREYLISTED}", Evidence(other_tags=frozenset({"postgrey-in"})), id="other tag"
+        ),
+        pytest.param(
+            f"{STAMP} sqlgrey: grey: new: 192.0.2.1(192.0.2.1), a@example.com -> b@example.org",
+            Evidence(other_greylisters=frozenset({"sqlgrey"})),
+            id="sqlgrey",
+        ),
+        pytest.param(
+            "Oct  9 08:00:00 mx1 gld: Greylist activated for recipient=<b@example.org> ip=<192.0.2.1>",
+            Evidence(other_greylisters=frozenset({"gld"})),
+            id="gld",
+        ),
+        pytest.param(
+            f"{STAMP} milter-greylist[8]: 4B3C2D: addr mail.example.com[192.0.2.1] delayed for 00:05:00 (ACL 82)",
+            Evidence(other_greylisters=frozenset({"milter-greylist"})),
+            id="milter-greylist",
+        ),
+        pytest.param(
+            f"{STAMP} rspamd[9]: <1a2b>; proxy; greylist_check: greylisted until 09:00",
+            Evidence(other_greylisters=frozenset({"rspamd"})),
+            id="rspamd",
+        ),
+        pytest.param(f"{STAMP} rspamd[9]: <1a2b>; proxy; accepted", Evidence(), id="rspamd about other things"),
+        pytest.param(f"{STAMP} sqlgrey: {GREYLISTED}", Evidence(other_greylisters=frozenset({"sqlgrey"})), id="both"),
+        pytest.param(
+            f"{STAMP} postfix/cleanup[9]: warning: header Subject: postgrey[1]: {GREYLISTED}", Evidence(), id="forged"
+        ),
+        pytest.param(
+            f"{STAMP} postfix/cleanup[9]: Subject: {STAMP} postgrey-in[1]: {GREYLISTED}", Evidence(), id="forged tag"
+        ),
+        pytest.param(f"{STAMP} postfix[9]: sqlgrey: grey: new: x", Evidence(), id="forged greylister"),
+        pytest.param(f"{STAMP} postfix[9]: whitelisted: x", Evidence(), id="another program's whitelist"),
+        pytest.param("", Evidence(), id="empty"),
+    ],
+)
+def test_one_line(line: str, expected: Evidence) -> None:
+    examiner = Examiner("postgrey", None)
+    assert examiner.examine(f"{line}\n".encode(), NOW) == expected
+    noise = f"{STAMP} postfix/smtpd[3]: connect from unknown[192.0.2.9]\n"
+    assert examiner.examine(f"{noise}{line}\n{noise}".encode(), NOW) == expected
+
+
+def test_evidence_of_two_blocks_adds_up() -> None:
+    both = Evidence(1.0, ours=True, other_tags=frozenset({"a"})).merged(
+        Evidence(2.0, old=True, other_tags=frozenset({"b"}))
+    )
+    assert both == Evidence(2.0, ours=True, old=True, other_tags=frozenset({"a", "b"}))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        pytest.param(Evidence(whitelisted=True), "--quiet", id="quiet"),
+        pytest.param(Evidence(1.0, old=True), "before 1.28", id="old"),
+        pytest.param(Evidence(other_tags=frozenset({"postgrey-in"})), "--syslog-tag postgrey-in", id="tag"),
+        pytest.param(
+            Evidence(1.0, other_greylisters=frozenset({"gld"})), "gld greylists here", id="other greylister"
+        ),
+        pytest.param(Evidence(disowned=frozenset({"session-1.scope, account 1000"})), "account 1000", id="disowned"),
+    ],
+)
+def test_what_an_operator_has_to_know_is_said(evidence: Evidence, words: str) -> None:
+    (said,) = evidence.remarks()
+    assert words in str(said)
+
+
+def test_decisions_alone_need_no_remark() -> None:
+    assert Evidence(1.0, ours=True, whitelisted=True, other_tags=frozenset({"x"})).remarks() == []
