@@ -10,8 +10,9 @@ from prometheus_client import generate_latest
 import postgrey_exporter
 from postgrey_exporter.cli import root
 from postgrey_exporter.cli.options import variable
-from postgrey_exporter.exporter.metrics import View, families
+from postgrey_exporter.exporter.metrics import families
 from postgrey_exporter.exporter.text_format import exposition
+from postgrey_exporter.exporter.view import View
 from postgrey_exporter.state.reader import Snapshot
 
 REPOSITORY = Path(postgrey_exporter.__file__).parent.parent

@@ -14,8 +14,9 @@ from postgrey_exporter.cli import options
 from postgrey_exporter.cli.composition import ReadingSettings, reading
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.exporter.evidence_cache import judged_at
-from postgrey_exporter.exporter.metrics import families, make_view
+from postgrey_exporter.exporter.metrics import families
 from postgrey_exporter.exporter.text_format import exposition
+from postgrey_exporter.exporter.view import make_view
 from postgrey_exporter.openfolder import UNSURPRISED, opened_folder
 
 if TYPE_CHECKING:

@@ -43,7 +43,7 @@ def command(
         for source in ingest.sources:
             source.check()
         sys.setswitchinterval(_SWITCH_SECONDS)
-        service = Service(ingest, reader, settings.window, time.time)
+        service = Service(ingest, reader, time.time)
         server = Server(listen_addresses, Application(service, telemetry_path, threshold).answer)
         _on_signals({signal.SIGTERM: service.stop, signal.SIGINT: service.stop, signal.SIGHUP: service.reload})
         server.start()

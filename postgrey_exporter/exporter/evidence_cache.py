@@ -29,30 +29,30 @@ class EvidenceCache:
     """Evidence by domain; written by one thread and read by any."""
 
     def __init__(self) -> None:
-        """Begin with nothing known."""
+        """Create it without evidence."""
         self._known: dict[str, Known] = {}
         self._stale: dict[str, None] = {}
         self._all_stale = True
 
     def note(self, domains: Iterable[str]) -> None:
-        """Take note that something happened to domains."""
+        """Mark the evidence of some domains as out of date."""
         if not self._all_stale:
             self._stale.update(dict.fromkeys(domains))
 
     def note_all(self) -> None:
-        """Take note that something may have happened to every domain."""
+        """Mark the evidence of every domain as out of date."""
         self._all_stale = True
 
     def of(self, domains: Collection[str]) -> Mapping[str, Known]:
-        """Return the evidence of some domains; what is not worked out yet is left out."""
+        """Return the evidence of some domains, of those whose evidence is worked out."""
         known = self._known
         return {domain: known[domain] for domain in domains if domain in known}
 
     def refresh(self, reader: StateReader, now: float, enough: Callable[[], bool]) -> bool:
-        """Work out what is not up to date for the domains that are shown, what waited longest first; tell if any was.
+        """Update the evidence of the domains that are shown, the longest out of date first; return whether any was.
 
-        ``enough`` is asked after each domain; where it returns true, the rest waits for the next time and shows what
-        was known before. Raises `StateError`.
+        ``enough`` is called after each domain. When it returns true, the rest keeps its old evidence until the next
+        call. Raises `StateError`.
         """
         if not self._stale and not self._all_stale:
             return False
@@ -66,6 +66,7 @@ class EvidenceCache:
         waiting += [domain for domain in shown if domain not in kept and domain not in self._stale]
         self._known, self._stale = kept, dict.fromkeys(waiting)
         for domain in waiting:
+            self._stale[domain] = self._stale.pop(domain)  # last, should it fail
             kept.update(reader.evidence([domain], judged_at(now)))
             del self._stale[domain]
             if enough():

@@ -1,9 +1,8 @@
-"""Every metric: its name, its help and its labels, made from what the service knows at the moment of a scrape."""
+"""Every metric: its name, its help and its labels, made from a view."""
 
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 from math import isinf
 from typing import TYPE_CHECKING, Final
 
@@ -21,44 +20,12 @@ from postgrey_exporter.parsing.parser import OUTCOMES
 from postgrey_exporter.state.messages import DELAY_BOUNDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from prometheus_client.metrics_core import Metric
 
     from postgrey_exporter.counting.evidence import Evidence
-    from postgrey_exporter.lists import ListFileStatus
-    from postgrey_exporter.pipeline.ingest import Ingest
-    from postgrey_exporter.sources import SourceStatus
-    from postgrey_exporter.state.reader import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What one exposition is made of."""
-
-    snapshot: Snapshot
-    evidence: Mapping[str, tuple[Evidence, int]]
-    """Of an unreviewed domain's uncovered clients: what became of their messages, and how many networks there are."""
-    sources: Mapping[str, SourceStatus]
-    lists: tuple[ListFileStatus, ...]
-    state_up: bool
-    state_bytes: int
-    max_domains: int
-
-
-def make_view(
-    ingest: Ingest, snapshot: Snapshot, evidence: Mapping[str, tuple[Evidence, int]], *, state_up: bool
-) -> View:
-    """Put together what the metrics are made of."""
-    return View(
-        snapshot=snapshot,
-        evidence=evidence,
-        sources=ingest.statuses,
-        lists=tuple(ingest.lists.statuses()),
-        state_up=state_up,
-        state_bytes=ingest.store.size_bytes(),
-        max_domains=ingest.store.max_domains,
-    )
+    from postgrey_exporter.exporter.view import View
 
 
 def families(view: View) -> Iterator[Metric | ByDomain]:

@@ -1,4 +1,4 @@
-"""One thread works in turns; whoever asks for a turn is told of its end, unless it takes long."""
+"""The gate between scrapes and the thread that reads: a scrape waits for the end of a turn, unless it takes long."""
 
 from __future__ import annotations
 
@@ -6,71 +6,76 @@ import threading
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-SCRAPE_PATIENCE_SECONDS: Final = 2.0
-"""How long a scrape waits for a reading that should have been a matter of milliseconds: the disk is slow."""
-BUSY_PATIENCE_SECONDS: Final = 0.02
-"""How long it waits while the log grows so quickly that the reading before took long as well."""
+
+class Patience(NamedTuple):
+    """How many seconds a scrape waits for the end of a turn."""
+
+    usual: float = 2.0
+    """For a turn that should take milliseconds: the disk is slow."""
+    busy: float = 0.02
+    """After a turn that took long: the log grows quickly."""
 
 
 class Asked(NamedTuple):
-    """A turn that somebody asked for."""
+    """A turn that a scrape asked for."""
 
     ended: Future[None]
-    """Done at the turn's end, or as soon as it is known to take long; shared by all who asked for the same turn."""
+    """Done at the turn's end, or as soon as the turn is known to take long. All who asked for the turn share it."""
     patience: float
     """How many seconds it is worth waiting."""
 
 
-class Turns:
-    """The reading's turns, which scrapes wait for. To wait costs no thread: a turn's end is a future."""
+class ScrapeGate:
+    """The turns of the thread that reads. A turn's end is a future, so that waiting for it costs no thread."""
 
-    def __init__(self) -> None:
-        """Begin between two turns."""
+    def __init__(self, patience: Patience = Patience()) -> None:
+        """Create the gate between two turns."""
+        self._patience = patience
         self._changing = threading.Lock()
         self._next: Future[None] | None = None
-        """The end of the turn that begins next, where somebody has asked for it."""
+        """The end of the next turn, if a scrape has asked for it."""
         self._running: Future[None] | None = None
-        """The end of the turn that has begun, where somebody had asked for it."""
+        """The end of the running turn, if a scrape had asked for it."""
         self._taking_long = False
         self._took_long = False
         self._waking: SimpleQueue[None] = SimpleQueue()  # may be put to by a signal handler, unlike an Event
 
     def wake(self) -> None:
-        """End a `rest`, or the next one at once."""
+        """End the present `rest`, or the next one at once."""
         self._waking.put(None)
 
     def rest(self, seconds: float) -> None:
-        """Wait until somebody asks or time is over."""
+        """Wait until a scrape asks or the time is over."""
         with suppress(Empty):
             self._waking.get(timeout=seconds)
             while True:
                 self._waking.get_nowait()
 
     def ask(self) -> Asked:
-        """Have a turn begin after this moment."""
+        """Ask for a turn that begins after this moment."""
         with self._changing:
             if self._next is None:
                 self._next = Future()
-            patience = BUSY_PATIENCE_SECONDS if self._took_long else SCRAPE_PATIENCE_SECONDS
+            patience = self._patience.busy if self._took_long else self._patience.usual
             asked = Asked(self._next, 0.0 if self._taking_long else patience)
         self.wake()
         return asked
 
     def begin(self) -> bool:
-        """Begin a turn; tell whether somebody asked for it."""
+        """Begin a turn; return whether a scrape asked for it."""
         with self._changing:
             self._running, self._next = self._next, None
             return self._running is not None
 
     @property
     def is_asked(self) -> bool:
-        """Whether somebody has asked for the next turn."""
+        """Whether a scrape has asked for the next turn."""
         return self._next is not None
 
     def takes_long(self) -> None:
-        """Let go those who wait, and until the end of the turn those who come."""
+        """Release the scrapes that wait, and until the end of the turn those that come."""
         with self._changing:
             self._taking_long = True
             waiting = self._running, self._next
@@ -79,7 +84,7 @@ class Turns:
         _release(*waiting)
 
     def end(self, *, following: bool) -> None:
-        """End the turn for those who had asked at its begin; ``following`` tells it from the first reading."""
+        """End the turn for those who had asked before it began; ``following`` is false for the first reading."""
         with self._changing:
             self._took_long = self._taking_long and following
             self._taking_long = False

@@ -1,8 +1,8 @@
-"""Sources, parser, lists and store, joined: one step reads on and commits what was read.
+"""Reads the sources into the state: one step parses what has come, counts it and commits it.
 
-An error leaves everything at the last commit: before the next step the sources go back to their committed positions,
-whatever the error was, for what they had handed out by then is not counted. Where memory runs out, the step is done
-again by halves.
+An error leaves everything at the last commit. Whatever the error was, the sources go back to their committed
+positions before the next step: what they had handed out since is not counted. When memory runs out, the step is
+repeated with half the size.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import gc
 import logging
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.counting.increment import Increment
 from postgrey_exporter.memory.table import give_back_free
 from postgrey_exporter.pipeline.parallel import Background
-from postgrey_exporter.state.connection import StateError
+from postgrey_exporter.state.connection import memory_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,90 +29,81 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-COMMIT_SIZE_BYTES: Final = 16 << 20
-"""Memory that counts take before they are committed: bounds it, whatever the log holds."""
-COMMIT_BYTES: Final = 128 << 20
-"""Bytes read before they are committed: bounds what is read again after a crash."""
-SMALLEST_STEP: Final = 1 / 64
-"""What part of both is small enough: where memory does not suffice for that, it suffices for nothing."""
-QUICK_BYTES: Final = 128 << 10
-"""A block of lines up to this size is counted and committed within some ten milliseconds."""
-
-QUICK_CLIENTS: Final = 1_000
-"""So many clients are judged anew, or pruned, within some ten milliseconds."""
+_SMALLEST_STEP: Final = 1 / 64
+"""The smallest part of a commit that is tried when memory runs out."""
 
 
-class Watcher(Protocol):
-    """Who wants to know how a reading goes on."""
+class Limits(NamedTuple):
+    """How much is committed together, and what is quick: a matter of some ten milliseconds."""
 
-    def pause(self) -> None:
-        """Be called after each block of lines: a place to stop by an exception."""
-
-    def takes_long(self) -> None:
-        """Be called before work that takes long: many lines, a window that moves on, clients to be judged anew."""
-
-    def changes(self, domains: Iterable[str] | None) -> None:
-        """Be told which domains the next commit changes; ``None`` stands for all."""
-
-    def committed(self) -> None:
-        """Be called after a commit."""
+    commit_size_bytes: int = 16 << 20
+    """Memory that counts take before they are committed, whatever the log holds."""
+    commit_bytes: int = 128 << 20
+    """Bytes read before they are committed: bounds what is read again after a crash."""
+    quick_bytes: int = 128 << 10
+    """The largest block of lines that is quick to count and to commit."""
+    quick_clients: int = 1_000
+    """The most clients that are quick to judge anew, or to prune."""
 
 
-class Unwatched:
-    """Lets a reading run as it may."""
+class Watcher:
+    """Follows a reading. This one does nothing."""
 
     def pause(self) -> None:
-        """Go on."""
+        """Let the watcher stop the reading, by an exception, after a block of lines."""
 
     def takes_long(self) -> None:
-        """Take the time."""
+        """Announce work that takes long: many lines, a window that moves on, clients to be judged anew."""
 
     def changes(self, domains: Iterable[str] | None) -> None:
-        """Be told."""
+        """Announce the domains that the next commit changes; ``None`` stands for all."""
 
     def committed(self) -> None:
-        """Go on."""
+        """Announce that a commit is done."""
 
 
-_UNWATCHED: Final = Unwatched()
+_NO_WATCHER: Final = Watcher()
 
 
 class Ingest:
-    """Reads the sources into the store. Owns neither; not for several threads at once."""
+    """Reads the sources into the store. For one thread at a time. The store is closed by its owner."""
 
-    def __init__(self, store: Store, sources: Sequence[Source], parser: Parser, lists: ListFiles) -> None:
-        """Take the parts and set each source to its committed position. Raises `StateError`."""
+    def __init__(
+        self,
+        store: Store,
+        sources: Sequence[Source],
+        parser: Parser,
+        lists: ListFiles,
+        limits: Limits = Limits(),
+    ) -> None:
+        """Set each source to its committed position. Raises `StateError`."""
         self.store = store
         self._parser = parser
+        self._limits = limits
         self.lists = lists
         self.sources = sources
         self.statuses: dict[str, SourceStatus] = {}
         """How each source is doing, as of the last reading."""
         self._unfinished = False
         self._step = 1.0
-        """What part of `COMMIT_SIZE_BYTES` and `COMMIT_BYTES` is committed together."""
+        """The part of the limits that is committed together."""
         self._background = Background()
         self._resume()
 
-    def advance(self, now: float, watcher: Watcher = _UNWATCHED, *, asked: bool = True) -> bool:
+    def advance(self, now: float, watcher: Watcher = _NO_WATCHER, *, asked: bool = True) -> bool:
         """Read what has come, up to the sources' present ends, and commit it.
 
-        Sources whose next look is not worth its cost yet are left alone unless somebody ``asked``. Returns whether
-        anything may have changed, be it only how a source or a list is doing.
+        Sources that rest are read only if ``asked``. Returns whether anything may have changed, be it only the status
+        of a source or a list.
 
-        Raises `StateError` when the state could not be read or written, or memory does not suffice. Nothing is lost
-        by that.
+        Raises `StateError` if the state can't be read or written, or memory does not suffice. Nothing is lost by
+        that.
         """
-        try:
+        with memory_for("add what was read", self.store.path):
             return self._advance(now, watcher, asked=asked)
-        except MemoryError as error:
-            raise StateError(
-                f"{self.store.path}: memory does not suffice to add what was read; "
-                "allow the exporter more, in its unit by MemoryMax="
-            ) from error
 
     def close(self) -> None:
-        """Let go of the sources' files."""
+        """Close the sources' files."""
         self._background.close()
         for source in self.sources:
             source.close()
@@ -126,7 +117,7 @@ class Ingest:
         if has_looked:
             self.lists.refresh(now)
         if not self.store.is_current(now, self.lists.fingerprint):
-            if self.store.has_more_clients_than(QUICK_CLIENTS):
+            if self.store.has_more_clients_than(self._limits.quick_clients):
                 watcher.takes_long()
             watcher.changes(None)
             self.store.prune(now)
@@ -145,12 +136,12 @@ class Ingest:
             source.resume(self.store.position(source.name))
 
     def _read_by_steps(self, source: Source, now: float, watcher: Watcher) -> None:
-        """Read a source to its end; where memory runs out, by smaller steps from then on. Raises `MemoryError`."""
+        """Read a source to its end; when memory runs out, by smaller steps from then on. Raises `MemoryError`."""
         while True:
             try:
                 return self._read(source, now, watcher)
             except MemoryError:
-                if self._step <= SMALLEST_STEP:
+                if self._step <= _SMALLEST_STEP:
                     raise
                 if self._step == 1:
                     _log.warning("%s: memory runs out; reading by smaller steps from now on", source.name)
@@ -175,17 +166,17 @@ class Ingest:
 
         try:
             for batch in source.batches(now):
-                if pending + len(batch.lines) > QUICK_BYTES:
+                if pending + len(batch.lines) > self._limits.quick_bytes:
                     watcher.takes_long()
                 count_parsed()
                 parse = partial(self._parser.read, batch.lines, batch.seen_at, present)
-                if len(batch.lines) > QUICK_BYTES:
+                if len(batch.lines) > self._limits.quick_bytes:
                     # Parsed while the next one is read.
                     parsing = self._background.begin(parse)
                 else:
                     increment.add(parse())
                 pending += len(batch.lines)
-                if max(increment.size_bytes / COMMIT_SIZE_BYTES, pending / COMMIT_BYTES) >= self._step:
+                if self._is_enough(increment, pending):
                     count_parsed()
                     committed = source.position()
                     self._commit(source, increment, now, watcher)
@@ -201,6 +192,11 @@ class Ingest:
         if pending or source.position() != committed:
             self._commit(source, increment, now, watcher)
         self._note_status(source)
+
+    def _is_enough(self, increment: Increment, pending: int) -> bool:
+        """Tell whether it is time to commit an increment, which comes from so many bytes."""
+        limits = self._limits
+        return max(increment.size_bytes / limits.commit_size_bytes, pending / limits.commit_bytes) >= self._step
 
     def _commit(self, source: Source, increment: Increment, now: float, watcher: Watcher) -> None:
         watcher.changes(increment.domains)
@@ -221,7 +217,7 @@ class Ingest:
         return status is not None and now < status.rest_until
 
     def _note_status(self, source: Source) -> None:
-        """Note it, and forget that of a source that is not read any more."""
+        """Record the status of a source, and forget those of sources that are no longer read."""
         names = {other.name for other in self.sources}
         kept = {name: status for name, status in self.statuses.items() if name in names}
         self.statuses = {**kept, source.name: source.status()}

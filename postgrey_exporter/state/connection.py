@@ -151,6 +151,17 @@ def translated(path: Path) -> Iterator[None]:
         raise translate(path, error) from error
 
 
+@contextmanager
+def memory_for(purpose: str, path: Path) -> Iterator[None]:
+    """Turn memory that runs out into `StateError`."""
+    try:
+        yield
+    except MemoryError as error:
+        raise StateError(
+            f"{path}: memory does not suffice to {purpose}; allow the exporter more, in its unit by MemoryMax="
+        ) from error
+
+
 def translate(path: Path, error: sqlite3.Error) -> StateError:
     """Say in one line what is wrong with the state and what to do."""
     remedies = {

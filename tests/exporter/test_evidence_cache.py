@@ -12,7 +12,7 @@ import pytest
 from support.loglines import decision
 from support.parts import wait_until
 from support.parts.waiting import LIMIT
-from support.running import NOW, WINDOW, Files
+from support.running import NOW, Files
 
 from postgrey_exporter.exporter.evidence_cache import EvidenceCache, judged_at
 from postgrey_exporter.exporter.service import Service
@@ -77,7 +77,7 @@ def test_kept_evidence_is_what_would_be_computed_anew(files: Files, seed: int) -
         closing(StateReader(files.state, max_domains=MAX_DOMAINS)) as reader,
         closing(StateReader(files.state, max_domains=MAX_DOMAINS)) as other,
     ):
-        service = Service(ingest, reader, WINDOW, lambda: world.now)
+        service = Service(ingest, reader, lambda: world.now)
         reading = threading.Thread(target=service.run)
         reading.start()
         try:
@@ -113,6 +113,27 @@ def test_what_is_not_worked_out_in_time_shows_what_was_known_and_comes_next(file
             known.append(sum(cache.of(DOMAINS)[domain] != before[domain] for domain in DOMAINS))
         assert known == [1, 2, 3, 4, 5, 6, 7]
         assert cache.of(DOMAINS) == reader.evidence(DOMAINS, judged_at(NOW))
+
+
+def test_a_domain_whose_evidence_can_not_be_worked_out_does_not_keep_others_from_theirs(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = StateReader.evidence
+
+    def hungry(reader: StateReader, domains: list[str], now: float) -> object:
+        if domains == [DOMAINS[0]]:
+            raise MemoryError
+        return evidence(reader, domains, now)
+
+    cache = EvidenceCache()
+    files.append(*[decision(NOW, f"mx.{domain}") for domain in DOMAINS])
+    monkeypatch.setattr(StateReader, "evidence", hungry)
+    with files.ingest() as ingest, closing(StateReader(files.state)) as reader:
+        ingest.advance(NOW)
+        for _ in range(2):
+            with pytest.raises(MemoryError):
+                cache.refresh(reader, NOW, lambda: False)
+        assert set(cache.of(DOMAINS)) == set(DOMAINS[1:])
 
 
 def test_nothing_is_worked_out_where_nothing_happened(files: Files) -> None:

@@ -21,8 +21,9 @@ from support.running import NOW, WINDOW, Files
 
 from postgrey_exporter.decision import DECISION_LABELS
 from postgrey_exporter.exporter.evidence_cache import judged_at
-from postgrey_exporter.exporter.metrics import View, families, make_view
+from postgrey_exporter.exporter.metrics import families
 from postgrey_exporter.exporter.text_format import exposition, label
+from postgrey_exporter.exporter.view import View, make_view
 from postgrey_exporter.sources.file.source import FileSource
 from postgrey_exporter.state.reader import StateReader
 

@@ -17,22 +17,23 @@ import pytest
 from support.loglines import FOREIGN, decision
 from support.parts import wait_until
 from support.parts.waiting import LIMIT
-from support.running import EXPORTER, NOW, WINDOW, Files, Scripted, Serve, environment, run, seconds
+from support.running import EXPORTER, NOW, Files, Scripted, Serve, environment, run, seconds
 
 from postgrey_exporter.counting.evidence import Totals
 from postgrey_exporter.decision import GREYLIST, NEW
-from postgrey_exporter.exporter import scrape_gate as turns_module
 from postgrey_exporter.exporter import service as service_module
-from postgrey_exporter.exporter.service import Service
+from postgrey_exporter.exporter.scrape_gate import Patience, ScrapeGate
+from postgrey_exporter.exporter.service import Pace, Service
+from postgrey_exporter.pipeline.ingest import Limits
 from postgrey_exporter.state.connection import StateError
 from postgrey_exporter.state.reader import StateReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any
 
-    from postgrey_exporter.exporter.metrics import View
+    from postgrey_exporter.exporter.view import View
     from postgrey_exporter.sources import Batch
 
 GREYLISTED: Final = 'postgrey_decisions_total{action="greylist",reason="new"}'
@@ -43,17 +44,20 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(service_module, "IDLE_POLL_SECONDS", 0.01)
+IMPATIENT: Final = Pace(poll=0.01, idle_poll=0.01)
 
 
 @contextmanager
-def serving(files: Files, *sources: Any) -> Iterator[Service]:
+def serving(
+    files: Files,
+    *sources: Any,
+    limits: Limits = Limits(),
+    pace: Pace = IMPATIENT,
+    gate: ScrapeGate | None = None,
+) -> Iterator[Service]:
     """Return a service over the files that has not begun to read."""
-    with files.ingest(*sources) as ingest, closing(StateReader(files.state)) as reader:
-        yield Service(ingest, reader, WINDOW, lambda: NOW)
+    with files.ingest(*sources, limits=limits) as ingest, closing(StateReader(files.state)) as reader:
+        yield Service(ingest, reader, lambda: NOW, pace=pace, gate=gate)
 
 
 def about(path: Path, caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -100,46 +104,52 @@ def test_the_log_is_read_on_without_a_scrape(files: Files) -> None:
         wait_until(lambda: files.counted() == 2)
 
 
+class RestlessGate(ScrapeGate):
+    """Doesn't rest, but notes the pauses; calls a function with the number of each."""
+
+    def __init__(self, then: Callable[[int], object]) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+        self._then = then
+
+    def rest(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self._then(len(self.pauses))
+
+
 def test_pauses_grow_while_nothing_comes(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "POLL_SECONDS", 1.0)
-    monkeypatch.setattr(service_module, "IDLE_POLL_SECONDS", 6.0)
-    pauses: list[float] = []
     given_back_before: list[int] = []
-    monkeypatch.setattr(service_module, "give_back_free", lambda: given_back_before.append(len(pauses)))
     source = Scripted("log")
 
-    def rest(seconds: float) -> None:
-        pauses.append(seconds)
-        if len(pauses) == 4:
+    def then(number: int) -> None:
+        if number == 4:
             source.blocks.append(decision(NOW))
-        if len(pauses) == 6:
+        if number == 6:
             service.stop()
 
-    with serving(files, source) as service:
-        monkeypatch.setattr(service._turns, "rest", rest)  # noqa: SLF001
+    gate = RestlessGate(then)
+    monkeypatch.setattr(service_module, "give_back_free", lambda: given_back_before.append(len(gate.pauses)))
+    with serving(files, source, pace=Pace(poll=1.0, idle_poll=6.0), gate=gate) as service:
         service.run()
-    assert pauses == [2.0, 4.0, 6.0, 6.0, 1.0, 2.0]
+    assert gate.pauses == [2.0, 4.0, 6.0, 6.0, 1.0, 2.0]
     assert given_back_before == [0, 2], "after the first reading, and before the first of the longest pauses"
 
 
-def test_pauses_stay_short_while_a_source_is_not_well(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "POLL_SECONDS", 1.0)
-    monkeypatch.setattr(service_module, "IDLE_POLL_SECONDS", 6.0)
-    pauses: list[float] = []
+def test_pauses_stay_short_while_a_source_is_not_well(files: Files) -> None:
     source = Scripted("log")
     source.error = "no such file"
 
-    def rest(seconds: float) -> None:
-        pauses.append(seconds)
-        if len(pauses) == 2:
+    def then(number: int) -> None:
+        if number == 2:
             source.error = None
-        if len(pauses) == 4:
+        if number == 4:
             service.stop()
 
-    with serving(files, source) as service:
-        monkeypatch.setattr(service._turns, "rest", rest)  # noqa: SLF001
+    gate = RestlessGate(then)
+
+    with serving(files, source, pace=Pace(poll=1.0, idle_poll=6.0), gate=gate) as service:
         service.run()
-    assert pauses == [1.0, 1.0, 2.0, 4.0]
+    assert gate.pauses == [1.0, 1.0, 2.0, 4.0]
 
 
 def test_it_is_ready_when_all_sources_have_been_read_once(files: Files) -> None:
@@ -150,10 +160,9 @@ def test_it_is_ready_when_all_sources_have_been_read_once(files: Files) -> None:
             assert shown(service) == 2
 
 
-def test_evidence_that_takes_long_does_not_send_a_scrape_away(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "_QUICK_SECONDS", -1)
+def test_evidence_that_takes_long_does_not_send_a_scrape_away(files: Files) -> None:
     files.append(decision(NOW - 60))
-    with serving(files) as service, running(service):
+    with serving(files, pace=IMPATIENT._replace(quick_evidence=-1)) as service, running(service):
         wait_until(lambda: service.ready)
         for count in range(1, 20):
             assert shown(service) == count
@@ -176,12 +185,9 @@ class Slow(Scripted):
             yield batch
 
 
-def test_a_scrape_during_the_first_reading_shows_what_is_committed(
-    files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("postgrey_exporter.pipeline.ingest.COMMIT_BYTES", 1)
+def test_a_scrape_during_the_first_reading_shows_what_is_committed(files: Files) -> None:
     source = Slow(decision(NOW), decision(NOW))
-    with serving(files, source) as service, running(service):
+    with serving(files, source, limits=Limits(commit_bytes=1)) as service, running(service):
         assert source.reached.wait(LIMIT)
 
         assert shown(service) == 1
@@ -196,10 +202,9 @@ def test_a_scrape_during_the_first_reading_shows_what_is_committed(
         assert shown(service) == 2
 
 
-def test_a_scrape_waits_for_a_long_reading_only_so_long(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns_module, "SCRAPE_PATIENCE_SECONDS", 0.05)
+def test_a_scrape_waits_for_a_long_reading_only_so_long(files: Files) -> None:
     source = Slow(decision(NOW))
-    with serving(files, source) as service, running(service):
+    with serving(files, source, gate=ScrapeGate(Patience(usual=0.05))) as service, running(service):
         wait_until(lambda: service.ready)
         source.blocks.append(decision(NOW))
         assert source.reached.wait(LIMIT)
@@ -209,11 +214,10 @@ def test_a_scrape_waits_for_a_long_reading_only_so_long(files: Files, monkeypatc
         wait_until(lambda: shown(service) == 2)
 
 
-def test_a_scrape_does_not_wait_while_many_lines_are_counted(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("postgrey_exporter.pipeline.ingest.QUICK_BYTES", 1)
-    monkeypatch.setattr(turns_module, "SCRAPE_PATIENCE_SECONDS", LIMIT * 10)
+def test_a_scrape_does_not_wait_while_many_lines_are_counted(files: Files) -> None:
     source = Slow()
-    with serving(files, source) as service, running(service):
+    gate = ScrapeGate(Patience(usual=LIMIT * 10))
+    with serving(files, source, limits=Limits(quick_bytes=1), gate=gate) as service, running(service):
         wait_until(lambda: service.ready)
         source.blocks += [decision(NOW)] * 2
         assert shown(service) == 0
@@ -225,41 +229,41 @@ def test_a_scrape_does_not_wait_while_many_lines_are_counted(files: Files, monke
 
 
 def test_after_a_turn_that_took_long_a_scrape_is_less_patient() -> None:
-    turns = turns_module.Turns()
-    turns.begin()
-    turns.takes_long()
-    turns.end(following=False)
-    assert turns.ask().patience == turns_module.SCRAPE_PATIENCE_SECONDS, "the first reading tells nothing of the next"
-    turns.begin()
-    turns.takes_long()
-    assert turns.ask().patience == 0
-    turns.end(following=True)
-    assert turns.ask().patience == turns_module.BUSY_PATIENCE_SECONDS
+    gate = ScrapeGate()
+    gate.begin()
+    gate.takes_long()
+    gate.end(following=False)
+    assert gate.ask().patience == Patience().usual, "the first reading tells nothing of the next"
+    gate.begin()
+    gate.takes_long()
+    assert gate.ask().patience == 0
+    gate.end(following=True)
+    assert gate.ask().patience == Patience().busy
 
 
 def test_a_turn_ends_for_those_who_asked_before_it_began() -> None:
-    turns = turns_module.Turns()
-    first, second = turns.ask().ended, turns.ask().ended
-    assert turns.begin()
-    late = turns.ask().ended
-    turns.end(following=True)
+    gate = ScrapeGate()
+    first, second = gate.ask().ended, gate.ask().ended
+    assert gate.begin()
+    late = gate.ask().ended
+    gate.end(following=True)
     assert [one.done() for one in (first, second, late)] == [True, True, False]
-    assert turns.is_asked
-    assert turns.begin()
-    turns.end(following=True)
+    assert gate.is_asked
+    assert gate.begin()
+    gate.end(following=True)
     assert late.done()
-    assert not turns.begin()
+    assert not gate.begin()
 
 
 def test_who_was_let_go_by_a_long_turn_has_the_next_one_begin_all_the_same() -> None:
-    turns = turns_module.Turns()
-    turns.begin()
-    waiting = turns.ask().ended
-    turns.takes_long()
+    gate = ScrapeGate()
+    gate.begin()
+    waiting = gate.ask().ended
+    gate.takes_long()
     assert waiting.done()
-    turns.end(following=True)
-    after = turns.ask().ended
-    assert turns.begin()
+    gate.end(following=True)
+    after = gate.ask().ended
+    assert gate.begin()
     assert not after.done()
 
 
@@ -311,17 +315,14 @@ def test_a_domain_with_more_clients_than_allowed_is_not_added_up(files: Files) -
 # --- the end
 
 
-def test_a_stop_ends_the_waiting_at_once(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "POLL_SECONDS", 3600)
-    monkeypatch.setattr(service_module, "IDLE_POLL_SECONDS", 3600)
-    with serving(files, Scripted("log")) as service, running(service):
+def test_a_stop_ends_the_waiting_at_once(files: Files) -> None:
+    with serving(files, Scripted("log"), pace=Pace(poll=3600, idle_poll=3600)) as service, running(service):
         wait_until(lambda: service.ready)
 
 
-def test_a_stop_ends_a_reading_and_leaves_what_is_committed(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("postgrey_exporter.pipeline.ingest.COMMIT_BYTES", 1)
+def test_a_stop_ends_a_reading_and_leaves_what_is_committed(files: Files) -> None:
     source = Slow(*[decision(NOW)] * 3)
-    with serving(files, source) as service, running(service):
+    with serving(files, source, limits=Limits(commit_bytes=1)) as service, running(service):
         assert source.reached.wait(LIMIT)
         service.stop()
         source.may_go_on.set()
@@ -378,6 +379,34 @@ def test_a_state_that_can_not_be_read_shows_the_last_counts_and_is_said_once(
         "state.sqlite3: the state is damaged",
         "the state can be read again",
     ]
+
+
+@pytest.mark.parametrize("method", ["snapshot", "evidence"])
+def test_memory_that_runs_out_while_a_view_is_made_does_not_end_the_reading_and_is_said_once(
+    files: Files, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    def hungry(*_: object) -> None:
+        raise MemoryError
+
+    caplog.set_level(logging.INFO)
+    files.append(decision(NOW))
+    with serving(files) as service, running(service) as thread:
+        wait_until(lambda: service.ready)
+        with monkeypatch.context() as patch:
+            patch.setattr(StateReader, method, hungry)
+            files.append(decision(NOW))
+            for _ in range(20):
+                look(service)
+            wait_until(lambda: not look(service).state_up)
+            assert thread.is_alive()
+            assert read_state(files) == 2
+        wait_until(lambda: look(service).state_up)
+        assert shown(service) == 2
+        assert look(service).evidence["example.com"][0].messages == 1
+
+    said = [message for message in caplog.messages if "memory does not suffice" in message]
+    assert len(said) == 1
+    assert "MemoryMax=" in said[0]
 
 
 def test_a_missing_log_is_named_once_waited_for_and_read_when_it_comes(

@@ -13,8 +13,7 @@ from support.running import NOW, Files, Scripted
 from support.tallies import tally_of_log
 
 from postgrey_exporter.clients.domains import UNKNOWN
-from postgrey_exporter.pipeline import ingest as ingest_module
-from postgrey_exporter.pipeline.ingest import Unwatched
+from postgrey_exporter.pipeline.ingest import Limits, Watcher
 from postgrey_exporter.state.connection import StateError
 from postgrey_exporter.window import HOUR
 
@@ -25,14 +24,14 @@ if TYPE_CHECKING:
     from postgrey_exporter.sources import Batch
 
 
-class Pausing(Unwatched):
+class Pausing(Watcher):
     """Calls a function between two blocks."""
 
     def __init__(self, pause: Callable[[], None]) -> None:
         self.pause = pause  # type: ignore[method-assign]
 
 
-class Listening(Unwatched):
+class Listening(Watcher):
     """Writes down what it is told."""
 
     def __init__(self) -> None:
@@ -82,24 +81,24 @@ def test_each_source_has_its_own_position(files: Files) -> None:
     assert files.counted() == 3
 
 
-def test_much_is_committed_in_parts(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_module, "COMMIT_BYTES", len(decision(NOW)) * 2)
+def test_much_is_committed_in_parts(files: Files) -> None:
+    limits = Limits(commit_bytes=len(decision(NOW)) * 2)
     seen: list[int] = []
-    with files.ingest(Scripted("log", [decision(NOW)] * 5)) as ingest:
+    with files.ingest(Scripted("log", [decision(NOW)] * 5), limits=limits) as ingest:
         ingest.advance(NOW, Pausing(lambda: seen.append(files.counted())))
 
     assert seen == [0, 2, 2, 4, 4]
     assert files.counted() == 5
 
 
-def test_many_clients_are_committed_in_parts(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_clients_are_committed_in_parts(files: Files) -> None:
     blocks = [
         "".join(decision(NOW, address=f"198.18.{block}.{number}") for number in range(100, 150))
         for block in range(100, 105)
     ]
-    monkeypatch.setattr(ingest_module, "COMMIT_SIZE_BYTES", tally_of_log(blocks[0] + blocks[1], NOW).size_bytes)
+    limits = Limits(commit_size_bytes=tally_of_log(blocks[0] + blocks[1], NOW).size_bytes)
     seen: list[int] = []
-    with files.ingest(Scripted("log", blocks)) as ingest:
+    with files.ingest(Scripted("log", blocks), limits=limits) as ingest:
         ingest.advance(NOW, Pausing(lambda: seen.append(files.counted())))
 
     assert seen == [0, 100, 100, 200, 200]
@@ -110,10 +109,7 @@ class StopError(Exception):
     pass
 
 
-def test_an_interruption_keeps_what_is_committed_and_the_rest_for_later(
-    files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ingest_module, "COMMIT_BYTES", len(decision(NOW)) * 2)
+def test_an_interruption_keeps_what_is_committed_and_the_rest_for_later(files: Files) -> None:
     blocks = [decision(NOW)] * 5
 
     def stop_after_three() -> None:
@@ -121,7 +117,8 @@ def test_an_interruption_keeps_what_is_committed_and_the_rest_for_later(
             raise StopError
 
     source = Scripted("log", blocks)
-    with files.ingest(source) as ingest, pytest.raises(StopError):
+    limits = Limits(commit_bytes=len(decision(NOW)) * 2)
+    with files.ingest(source, limits=limits) as ingest, pytest.raises(StopError):
         ingest.advance(NOW, Pausing(stop_after_three))
 
     assert files.counted() == 2
@@ -130,10 +127,12 @@ def test_an_interruption_keeps_what_is_committed_and_the_rest_for_later(
     assert files.counted() == 5
 
 
-def test_after_an_error_of_the_state_everything_is_tried_again(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_module, "COMMIT_BYTES", 1)
-    blocks = [decision(NOW), decision(NOW, "mail.example.net"), decision(NOW)]
-    with files.ingest(Scripted("other", [decision(NOW)]), Scripted("log", blocks)) as ingest:
+def test_after_an_error_of_the_state_everything_is_tried_again(files: Files) -> None:
+    sources = (
+        Scripted("other", [decision(NOW)]),
+        Scripted("log", [decision(NOW), decision(NOW, "mail.example.net"), decision(NOW)]),
+    )
+    with files.ingest(*sources, limits=Limits(commit_bytes=1)) as ingest:
         files.execute(
             "CREATE TRIGGER boom BEFORE INSERT ON domain WHEN new.name = 'example.net' "
             "BEGIN SELECT raise(ABORT, 'boom'); END"
@@ -248,10 +247,9 @@ def test_it_is_told_whether_anything_may_have_changed(files: Files) -> None:
         assert [ingest.advance(hour) for _ in range(2)] == [True, False]
 
 
-def test_how_a_source_is_doing_is_known_while_it_is_read(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_module, "COMMIT_BYTES", 1)
+def test_how_a_source_is_doing_is_known_while_it_is_read(files: Files) -> None:
     unread: list[int] = []
-    with files.ingest(Scripted("log", [decision(NOW)] * 3)) as ingest:
+    with files.ingest(Scripted("log", [decision(NOW)] * 3), limits=Limits(commit_bytes=1)) as ingest:
         assert ingest.statuses == {}
         ingest.advance(NOW, Pausing(lambda: unread.append(ingest.statuses["log"].unread_bytes)))
 
@@ -273,15 +271,13 @@ def test_who_looks_on_is_told_what_each_commit_changes(files: Files) -> None:
         assert looking.taken() == [None]
 
 
-def test_who_looks_on_is_told_beforehand_what_takes_long(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_looks_on_is_told_beforehand_what_takes_long(files: Files) -> None:
     looking = Listening()
     files.append(decision(NOW), decision(NOW, "mx.example.net"))
-    with files.ingest() as ingest:
+    with files.ingest(limits=Limits(quick_clients=1, quick_bytes=2 * len(decision(NOW)) - 1)) as ingest:
         ingest.advance(NOW)
-        monkeypatch.setattr(ingest_module, "QUICK_CLIENTS", 1)
         ingest.advance(NOW + 3600, looking)
         assert looking.taken() == ["long", None]
-        monkeypatch.setattr(ingest_module, "QUICK_BYTES", 2 * len(decision(NOW)) - 1)
         files.append(decision(NOW))
         ingest.advance(NOW + 3600, looking)
         files.append(decision(NOW), decision(NOW))
@@ -328,12 +324,11 @@ class Hungry(Scripted):
 
 
 def test_where_memory_runs_out_the_steps_become_smaller_and_nothing_is_counted_twice(
-    files: Files, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    files: Files, caplog: pytest.LogCaptureFixture
 ) -> None:
     blocks = [decision(NOW - 60 + number) for number in range(40)]
-    monkeypatch.setattr(ingest_module, "COMMIT_BYTES", 32 * len(blocks[0]))
     source = Hungry("hungry", blocks, most=10)
-    with files.ingest(source) as ingest:
+    with files.ingest(source, limits=Limits(commit_bytes=32 * len(blocks[0]))) as ingest:
         ingest.advance(NOW)
         assert files.counted() == 40
         assert source.begun[:3] == [0, 0, 0]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from postgrey_exporter.decision import GREYLIST, NEW
 from postgrey_exporter.lists import ListFiles
 from postgrey_exporter.parsing.parser import Parser
-from postgrey_exporter.pipeline.ingest import Ingest
+from postgrey_exporter.pipeline.ingest import Ingest, Limits
 from postgrey_exporter.sources import Batch, SourceStatus
 from postgrey_exporter.sources.file.source import FileSource
 from postgrey_exporter.state.reader import Snapshot, StateReader
@@ -101,10 +101,11 @@ class Files:
         ]
 
     @contextmanager
-    def ingest(self, *sources: Any, max_domains: int = 100) -> Iterator[Ingest]:
+    def ingest(self, *sources: Any, max_domains: int = 100, limits: Limits = Limits()) -> Iterator[Ingest]:
         with closing(Store(self.state, window=WINDOW, max_domains=max_domains)) as store:
             chosen = sources or (FileSource(self.log, WINDOW.seconds),)
-            with closing(Ingest(store, chosen, Parser(), ListFiles([self.whitelist], [self.ignore]))) as ingest:
+            lists = ListFiles([self.whitelist], [self.ignore])
+            with closing(Ingest(store, chosen, Parser(), lists, limits)) as ingest:
                 yield ingest
 
     def snapshot(self) -> Snapshot:

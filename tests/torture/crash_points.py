@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.lists import ListFiles
 from postgrey_exporter.parsing.parser import Parser
-from postgrey_exporter.pipeline import ingest as ingest_module
-from postgrey_exporter.pipeline.ingest import Ingest
+from postgrey_exporter.pipeline.ingest import Ingest, Limits
 from postgrey_exporter.sources import blocks as lines_module
 from postgrey_exporter.sources.file import tail as tail_module
 from postgrey_exporter.sources.file.source import FileSource
@@ -140,7 +139,8 @@ def read(folder: Path, steps: Steps | None = None) -> None:
         log, state = folder / "log" / "mail.log", folder / "state.sqlite3"
         with closing(Store(state, window=_WINDOW, max_domains=1000)) as store:
             sources = [FileSource(log, _WINDOW.seconds)]
-            with closing(Ingest(store, sources, Parser(secret=store.secret()), ListFiles([], []))) as ingest:
+            parser = Parser(secret=store.secret())
+            with closing(Ingest(store, sources, parser, ListFiles([], []), Limits(commit_bytes=1))) as ingest:
                 ingest.advance(time.time())
 
 
@@ -182,7 +182,6 @@ class stepping:  # noqa: N801 - a context manager that reads as a verb
             self._put(owner, name, steps.around(getattr(owner, name), name))
         self._put(FileSource, "batches", _stepping_batches(FileSource.batches, steps))
         self._put(sqlite3, "connect", _connecting(sqlite3.connect))
-        self._put(ingest_module, "COMMIT_BYTES", 1)
         self._put(tail_module, "BLOCK_SIZE", BLOCK)
         self._put(lines_module.LineReader.__init__, "__defaults__", (0, BLOCK))
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.exporter.http.log_limit import Sayings
 from postgrey_exporter.exporter.http.message import Answer, Request
 from postgrey_exporter.exporter.http.page import Page
 from postgrey_exporter.exporter.http.prepared import Prepared
+from postgrey_exporter.exporter.http.rows import PageLimits
+from postgrey_exporter.exporter.log_limit import limit_for_strangers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from postgrey_exporter.exporter.service import Service
+
+_log = logging.getLogger(__name__)
 
 _METHODS: Final = ("GET", "HEAD")
 
@@ -22,13 +26,15 @@ _METHODS: Final = ("GET", "HEAD")
 class Application:
     """Answers GET and HEAD on a handful of paths; everything else is 404 or 405."""
 
-    def __init__(self, service: Service, telemetry_path: str, threshold: int) -> None:
-        """Take what is asked, and where the metrics are found."""
+    def __init__(
+        self, service: Service, telemetry_path: str, threshold: int, page_limits: PageLimits = PageLimits()
+    ) -> None:
+        """Create the routes. From ``threshold`` attempts on, the page shows a domain as one to review."""
         self._service = service
         self._telemetry_path = telemetry_path
-        self._sayings = Sayings()
+        self._log_limit = limit_for_strangers()
         self._routes: dict[str, Callable[[Request], Awaitable[Answer]]] = {
-            "/": Page(service, telemetry_path, threshold).answer,
+            "/": Page(service, telemetry_path, threshold, page_limits).answer,
             telemetry_path: Prepared(service).answer,
             "/-/healthy": self._healthy,
             "/-/ready": self._ready,
@@ -44,10 +50,12 @@ class Application:
         try:
             return await route(request)
         except PostgreyExporterError as error:
-            self._sayings.say(str(error), "%s: %s", request.path, error)
+            if self._log_limit.is_news(str(error)):
+                _log.error("%s: %s", request.path, error)
             return Answer.text(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         except Exception as error:  # noqa: BLE001 - a fault of ours is no reason to answer nobody any more
-            self._sayings.say(repr(error), "%s can't be answered: %r", request.path, error, error=error)
+            if self._log_limit.is_news(repr(error)):
+                _log.exception("%s can't be answered: %r", request.path, error)
             return Answer.text(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of the exporter's; its log says more")
 
     async def _healthy(self, _: Request) -> Answer:

@@ -7,7 +7,7 @@ import socket
 import struct
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import h11
 
@@ -16,19 +16,10 @@ from postgrey_exporter.exporter.http.message import Answer, Request, path_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from postgrey_exporter.exporter.http.connection_limit import Room
+    from postgrey_exporter.exporter.http.connection_limit import ConnectionLimit
 
-HEAD_SECONDS: Final = 10.0
-"""How long a request's line and headers may take from their first byte, and the first request to begin."""
-IDLE_SECONDS: Final = 120.0
-"""How long a connection is kept between two requests: longer than the pause between two scrapes."""
-WRITE_SECONDS: Final = 30.0
-"""How long a client may take to read an answer: Prometheus gives up after ten seconds."""
 MOST_HEAD_BYTES: Final = 32 << 10
 """Size of a request's line and headers."""
-_LINGER_SECONDS: Final = 1.0
-"""How long what a refused client still sends is thrown away: to close at once would reset the connection, and the
-client would not see why it is refused (RFC 9112, section 9.6)."""
 _PIECE_BYTES: Final = 128 << 10
 """So much of an answer waits for a slow client; the rest is shared with others who read the same. Less than two of
 the segments that loopback carries would have each end wait for the other."""
@@ -37,11 +28,25 @@ _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _VERSIONS: Final = (b"1.0", b"1.1")
 
 
+class Timeouts(NamedTuple):
+    """Limits of time, in seconds."""
+
+    head: float = 10.0
+    """For a request's line and headers from their first byte, and for the first request to begin."""
+    idle: float = 120.0
+    """Between two requests: longer than the pause between two scrapes."""
+    write: float = 30.0
+    """For a client to read an answer: Prometheus gives up after ten seconds."""
+    linger: float = 1.0
+    """For what a refused client still sends, which is discarded: closing at once would reset the connection, and the
+    client would not see why it is refused (RFC 9112, section 9.6)."""
+
+
 class RefusedError(Exception):
     """A request that is not answered; its status says why."""
 
     def __init__(self, status: HTTPStatus) -> None:
-        """Take the status to answer with."""
+        """Create the error with the status to answer."""
         super().__init__(status.phrase)
         self.status = status
 
@@ -51,10 +56,16 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, answer: Callable[[Request], Awaitable[Answer]], room: Room) -> None:
-        """Take what answers a request, and where connections are counted."""
+    def __init__(
+        self,
+        answer: Callable[[Request], Awaitable[Answer]],
+        connections: ConnectionLimit,
+        timeouts: Timeouts = Timeouts(),
+    ) -> None:
+        """Create a connection whose requests ``answer`` answers, and which counts among ``connections``."""
         self._answer = answer
-        self._room = room
+        self._connections = connections
+        self._timeouts = timeouts
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD_BYTES)
         self._limit: asyncio.TimerHandle | None = None
         self._answering: asyncio.Task[None] | None = None
@@ -66,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._drained.set()
 
     def abort(self) -> None:
-        """Close at once, and throw away what was not sent."""
+        """Close at once, and discard what was not sent."""
         self._is_aborted = True
         if not self._is_open:
             return
@@ -78,35 +89,35 @@ class Connection(asyncio.Protocol):
     # --- what the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for the first request."""
+        """Begin to wait for the first request: the transport is open."""
         self._transport = cast("asyncio.Transport", transport)
         self._is_open = True
         self._transport.set_write_buffer_limits(0)
-        self._allow(HEAD_SECONDS)
+        self._allow(self._timeouts.head)
         if self._is_aborted:  # while it was being opened
             self.abort()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Give up what is under way."""
+        """Give up the request under way: the transport is closed."""
         self._is_open = False
         self._forbid()
-        self._room.leave(self)
+        self._connections.forget(self)
         if self._answering is not None:
             self._answering.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sent; what a refused client sends is thrown away."""
+        """Read what the client sent; discard what a refused client sends."""
         if self._is_refused:
             return
         if not self._is_reading_head:
             self._is_reading_head = True
-            self._allow(HEAD_SECONDS)
+            self._allow(self._timeouts.head)
         self._http.receive_data(data)
         if self._answering is None:
             self._next()
 
     def eof_received(self) -> bool:
-        """Answer what was asked before the client ended its side."""
+        """Answer the requests that came before the client ended its side."""
         if self._is_refused:
             return False
         self._http.receive_data(b"")
@@ -115,17 +126,17 @@ class Connection(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """Wait for the client to read."""
+        """Stop writing until the client has read."""
         self._drained.clear()
 
     def resume_writing(self) -> None:
-        """Go on writing."""
+        """Continue writing."""
         self._drained.set()
 
     # --- one request
 
     def _next(self) -> None:
-        """Begin with the next request, if it is there."""
+        """Begin the next request, if it is complete."""
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
@@ -139,7 +150,7 @@ class Connection(asyncio.Protocol):
                 return
             self._http.next_event()  # its end: it has no body
             self._forbid()
-            self._room.work(self)
+            self._connections.note_working(self)
             self._transport.pause_reading()
             self._answering = asyncio.get_running_loop().create_task(self._respond(request))
             self._answering.add_done_callback(self._responded)
@@ -149,7 +160,7 @@ class Connection(asyncio.Protocol):
     async def _respond(self, request: Request) -> None:
         answer = await self._answer(request)
         try:
-            async with asyncio.timeout(WRITE_SECONDS):
+            async with asyncio.timeout(self._timeouts.write):
                 await self._write(request.method, answer)
         except TimeoutError:
             self.abort()
@@ -160,8 +171,8 @@ class Connection(asyncio.Protocol):
             return
         self._http.start_next_cycle()
         self._is_reading_head = bool(self._http.trailing_data[0])
-        self._allow(HEAD_SECONDS if self._is_reading_head else IDLE_SECONDS)
-        self._room.rest(self)
+        self._allow(self._timeouts.head if self._is_reading_head else self._timeouts.idle)
+        self._connections.note_idle(self)
         self._transport.resume_reading()
         self._next()
 
@@ -189,7 +200,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, status: HTTPStatus, method: bytes = b"") -> None:
         """Answer with a status, and close as soon as the client has seen it."""
         self._is_refused = True
-        self._allow(_LINGER_SECONDS)
+        self._allow(self._timeouts.linger)
         answer = Answer.text(status, status.phrase, Connection="close")
         self._transport.write(self._head(answer) + (b"" if method == b"HEAD" else answer.body))
         if self._transport.can_write_eof():

@@ -1,4 +1,4 @@
-"""How many connections there may be, and which one is closed when there is no room for another."""
+"""How many connections may be open, and which one is closed when there are too many."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 MOST_CONNECTIONS: Final = 2000
-"""Connections at most; where the process may not open so many descriptors, fewer."""
+"""Most connections; fewer if the process may not open so many descriptors."""
 OTHER_DESCRIPTORS: Final = 96
 """Descriptors left for logs, lists, the state, and connections that are about to be closed."""
 _FEWEST_CONNECTIONS: Final = 16
 MOST_WORKING: Final = 256
-"""Requests under way at most: each may hold a piece of an answer that its client does not read."""
+"""Most requests under way: each may hold a piece of an answer that its client does not read."""
 
 
 class Closable(Protocol):
@@ -22,57 +22,54 @@ class Closable(Protocol):
         """Close it at once."""
 
 
-class Room:
+class ConnectionLimit:
     """The open connections. For the loop's thread alone."""
 
     def __init__(self, most: int) -> None:
-        """Begin without one. ``most`` is how many there may be."""
+        """Create the limit without a connection. ``most`` is how many may be open."""
         self.most = most
         self._idle: dict[Closable, None] = {}
-        """Those that have no request under way, what has been so longest first."""
+        """Connections without a request under way, the longest idle first."""
         self._working: dict[Closable, None] = {}
 
     @property
-    def is_full(self) -> bool:
-        """Whether there is no room for another."""
+    def is_reached(self) -> bool:
+        """Whether no further connection may be open."""
         return len(self._idle) + len(self._working) >= self.most
 
-    def rest(self, connection: Closable) -> None:
-        """Take note of a connection that has no request under way, from now on."""
+    def note_idle(self, connection: Closable) -> None:
+        """Record that a connection has no request under way from now on."""
         self._working.pop(connection, None)
         self._idle[connection] = None
 
-    def work(self, connection: Closable) -> None:
-        """Take note of a connection that has a request under way, from now on.
-
-        Where there are too many of these, the one that takes longest is closed.
-        """
+    def note_working(self, connection: Closable) -> None:
+        """Record that a connection has a request under way from now on; close the longest of too many requests."""
         self._idle.pop(connection, None)
         self._working[connection] = None
         if len(self._working) > MOST_WORKING:
             self._close(next(iter(self._working)))
 
-    def leave(self, connection: Closable) -> None:
+    def forget(self, connection: Closable) -> None:
         """Forget a connection that is closed."""
         self._idle.pop(connection, None)
         self._working.pop(connection, None)
 
-    def make(self, count: int) -> None:
-        """Close connections: what has been idle longest, and where none is idle, what has been at work longest."""
+    def close(self, count: int) -> None:
+        """Close so many connections: the longest idle first, then those with the longest request."""
         for connection in [*self._idle, *self._working][:count]:
             self._close(connection)
 
-    def clear(self) -> None:
+    def close_all(self) -> None:
         """Close all connections."""
-        self.make(len(self._idle) + len(self._working))
+        self.close(len(self._idle) + len(self._working))
 
     def _close(self, connection: Closable) -> None:
-        self.leave(connection)
+        self.forget(connection)
         connection.abort()
 
 
 def most_connections() -> int:
-    """Return how many connections there may be, after raising the limit of descriptors as far as that needs."""
+    """Return how many connections may be open, after raising the limit of descriptors as far as that needs."""
     wanted = MOST_CONNECTIONS + OTHER_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,4 +1,4 @@
-"""In which form the metrics are asked for: one of a fixed set, whatever a client writes."""
+"""The format that a scrape asks for: one of a fixed set, whatever its client writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _ESCAPINGS: Final = ("allow-utf-8", "underscores", "dots", "values")
 _DEFAULT: Final = ""
-"""What a client accepts that says nothing, or nothing that is understood (RFC 9110, section 12.5.1)."""
+"""Stands for a missing or incomprehensible Accept header (RFC 9110, section 12.5.1)."""
 _ACCEPTED: Final = (
     _DEFAULT,
     "application/openmetrics-text",
@@ -41,29 +41,29 @@ _ENCODERS: Final[Mapping[str, Callable[[Collector], bytes]]] = dict(map(_encoder
 _PLAIN: Final = _encoder(_DEFAULT)[0]
 
 
-class Form(NamedTuple):
-    """What decides on the text of an exposition."""
+class Format(NamedTuple):
+    """The format of an exposition."""
 
     content_type: str
-    """One of those of prometheus-client's formats."""
-    packed: bool
+    """The content type of one of prometheus-client's formats."""
+    compressed: bool
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return what an answer in this form says of it."""
+        """The headers of an answer in this format."""
         headers = {"Content-Type": self.content_type, "Vary": "Accept, Accept-Encoding"}
-        return headers | ({"Content-Encoding": "gzip"} if self.packed else {})
+        return headers | ({"Content-Encoding": "gzip"} if self.compressed else {})
 
     def write(self, families: Iterable[Metric | ByDomain], *others: Collector) -> bytes:
-        """Return metrics in this form."""
+        """Return metrics in this format."""
         text = exposition(families, _ENCODERS[self.content_type], *others)
-        return gzip.compress(text, compresslevel=1) if self.packed else text
+        return gzip.compress(text, compresslevel=1) if self.compressed else text
 
 
-def negotiated(accept: str, accept_encoding: str) -> Form:
-    """Return the form for a request's headers; what can't be understood asks for the default."""
+def negotiated(accept: str, accept_encoding: str) -> Format:
+    """Return the format that a request's headers ask for; the default if they can't be understood."""
     try:
         _, content_type = choose_encoder(accept)
     except Exception:  # noqa: BLE001 - prometheus-client raises what it likes at what a stranger wrote
         content_type = _PLAIN
-    return Form(content_type if content_type in _ENCODERS else _PLAIN, gzip_accepted(accept_encoding))
+    return Format(content_type if content_type in _ENCODERS else _PLAIN, gzip_accepted(accept_encoding))

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter import __version__
 from postgrey_exporter.exporter.http.message import Answer
-from postgrey_exporter.exporter.http.rows import Gatherer
+from postgrey_exporter.exporter.http.rows import Gatherer, PageLimits
 from postgrey_exporter.exporter.http.worker import Elsewhere
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
     from postgrey_exporter.exporter.http.message import Request
-    from postgrey_exporter.exporter.metrics import View
     from postgrey_exporter.exporter.service import Service
+    from postgrey_exporter.exporter.view import View
 
 _REST: Final = 10
 """For so many times as long as it took to make, a page stays as it is: who loads it over and over takes little from
@@ -31,12 +31,14 @@ _HEADERS: Final = {
 class Page:
     """The latest page."""
 
-    def __init__(self, service: Service, telemetry_path: str, threshold: int) -> None:
-        """Take what is asked, where the metrics are, and from how many attempts on a domain is to be reviewed."""
+    def __init__(
+        self, service: Service, telemetry_path: str, threshold: int, limits: PageLimits = PageLimits()
+    ) -> None:
+        """Create the page. From ``threshold`` attempts on, a domain is to be reviewed."""
         self._service = service
         self._telemetry_path = telemetry_path
         self._threshold = threshold
-        self._gatherer = Gatherer(service, threshold)
+        self._gatherer = Gatherer(service, threshold, limits)
         self._elsewhere = Elsewhere()
         self._latest: asyncio.Task[Answer] | None = None
         self._made_of: View | None = None

@@ -1,7 +1,7 @@
 """The metrics' text, written by the thread that reads as soon as there is something new.
 
 Thousands of series take a while to write. A scrape that comes while many lines are being counted would share the
-processor with that; so it finds its text ready, in the form that scrapes before it asked for. Scrapes that wait for
+processor with that; so it finds its text ready, in the format that earlier scrapes asked for. Scrapes that wait for
 the same text share it.
 """
 
@@ -14,71 +14,74 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from postgrey_exporter.exporter.http.formats import Form, negotiated
+from postgrey_exporter.exporter.http.formats import Format, negotiated
 from postgrey_exporter.exporter.http.message import Answer
 from postgrey_exporter.exporter.http.worker import Elsewhere
 from postgrey_exporter.exporter.metrics import families
 
 if TYPE_CHECKING:
     from postgrey_exporter.exporter.http.message import Request
-    from postgrey_exporter.exporter.metrics import View
     from postgrey_exporter.exporter.service import Service
+    from postgrey_exporter.exporter.view import View
 
-_VIEWS: Final = 60
-"""For so many views after it was asked for, a text is prepared: a view a second at most, and a scrape a minute."""
-_FORMS: Final = 4
-"""Forms that are prepared at most."""
+_FORMATS: Final = 4
+"""Most formats that are prepared."""
 
 
 class _Texts(NamedTuple):
-    """A view in several forms."""
+    """A view in several formats."""
 
     view: View | None
-    texts: dict[Form, bytes]
+    texts: dict[Format, bytes]
 
 
 class Prepared:
-    """The texts of the latest view."""
+    """Answers scrapes with the texts of the latest view."""
 
-    def __init__(self, service: Service) -> None:
-        """Take what is asked, and be told of each new view."""
+    def __init__(self, service: Service, *, views: int = 60) -> None:
+        """Prepare each new view of the service.
+
+        A format is prepared for so many ``views`` after a scrape asked for it: there is at most one view a second,
+        and a scrape a minute.
+        """
+        self._views = views
         self._service = service
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         self._prepared = _Texts(None, {})
-        self._writing: tuple[View | None, dict[Form, asyncio.Future[bytes]]] = None, {}
+        self._writing: tuple[View | None, dict[Format, asyncio.Future[bytes]]] = None, {}
         self._elsewhere = Elsewhere()
         self._bookkeeping = threading.Lock()
-        self._asked: dict[Form, int] = {}
+        self._asked: dict[Format, int] = {}
         service.prepare = self.prepare
 
     def prepare(self, view: View) -> None:
-        """Write a view in the forms that were asked for not long ago."""
+        """Write a view in the formats that scrapes asked for lately."""
         with self._bookkeeping:
-            asked = [(form, views - 1) for form, views in self._asked.items() if views > 0]
-            self._asked = dict(asked[-_FORMS:])
-            forms = tuple(self._asked)
-        self._prepared = _Texts(view, {form: self._written(view, form) for form in forms})
+            asked = [(fmt, views - 1) for fmt, views in self._asked.items() if views > 0]
+            self._asked = dict(asked[-_FORMATS:])
+            formats = tuple(self._asked)
+        self._prepared = _Texts(view, {fmt: self._written(view, fmt) for fmt in formats})
 
     async def answer(self, request: Request) -> Answer:
         """Answer a scrape."""
-        form = negotiated(request.headers.get("accept", ""), request.headers.get("accept-encoding", ""))
+        fmt = negotiated(request.headers.get("accept", ""), request.headers.get("accept-encoding", ""))
         with self._bookkeeping:
-            self._asked.pop(form, None)
-            self._asked[form] = _VIEWS
+            self._asked.pop(fmt, None)
+            self._asked[fmt] = self._views
         view = await self._service.view()
         prepared = self._prepared
-        ready = prepared.texts.get(form) if prepared.view is view else None
-        return Answer(HTTPStatus.OK, form.headers, ready or await self._shared(view, form))
+        ready = prepared.texts.get(fmt) if prepared.view is view else None
+        return Answer(HTTPStatus.OK, fmt.headers, ready or await self._shared(view, fmt))
 
-    async def _shared(self, view: View, form: Form) -> bytes:
-        """Return a text that is written once for all who ask for it."""
+    async def _shared(self, view: View, fmt: Format) -> bytes:
+        """Return a text that is written once for all scrapes that ask for it."""
         if self._writing[0] is not view:
             self._writing = view, {}
         texts = self._writing[1]
-        if form not in texts:
-            texts[form] = self._elsewhere.begin(lambda: self._written(view, form))
-        return await asyncio.shield(texts[form])
+        if fmt not in texts:
+            texts[fmt] = self._elsewhere.begin(lambda: self._written(view, fmt))
+        return await asyncio.shield(texts[fmt])
 
-    def _written(self, view: View, form: Form) -> bytes:
-        return form.write(families(view), self._process)
+    def _written(self, view: View, fmt: Format) -> bytes:
+        return fmt.write(families(view), self._process)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import socket
 import threading
@@ -12,14 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.exporter.http.connection import Connection
-from postgrey_exporter.exporter.http.connection_limit import Room, most_connections
-from postgrey_exporter.exporter.http.log_limit import Sayings
+from postgrey_exporter.exporter.http.connection import Connection, Timeouts
+from postgrey_exporter.exporter.http.connection_limit import ConnectionLimit, most_connections
+from postgrey_exporter.exporter.log_limit import limit_for_strangers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from postgrey_exporter.exporter.http.message import Answer, Request
+
+_log = logging.getLogger(__name__)
 
 _NO_ROOM: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _AT_ONCE: Final = 32
@@ -46,10 +49,16 @@ class ListenAddress:
 class Server:
     """The listening sockets and the thread that serves them."""
 
-    def __init__(self, addresses: Sequence[ListenAddress], answer: Callable[[Request], Awaitable[Answer]]) -> None:
-        """Bind all addresses. Raises `PostgreyExporterError` where one can't be had."""
+    def __init__(
+        self,
+        addresses: Sequence[ListenAddress],
+        answer: Callable[[Request], Awaitable[Answer]],
+        timeouts: Timeouts = Timeouts(),
+    ) -> None:
+        """Bind all addresses. Raises `PostgreyExporterError` if one can't be bound."""
         self._answer = answer
-        self._sayings = Sayings()
+        self._timeouts = timeouts
+        self._log_limit = limit_for_strangers()
         self._listeners: list[socket.socket] = []
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._begun: Future[None] = Future()
@@ -87,7 +96,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._note_error)
         self._stopping = asyncio.Event()
-        self._room = Room(most_connections())
+        self._connections = ConnectionLimit(most_connections())
         self._opening: set[asyncio.Task[None]] = set()
         self._listen()
         self._begun.set_result(None)
@@ -96,7 +105,7 @@ class Server:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:
             await asyncio.wait(others, timeout=_STOP_SECONDS)
-        self._room.clear()
+        self._connections.close_all()
         await asyncio.sleep(0)  # the transports close
 
     def _listen(self) -> None:
@@ -115,16 +124,17 @@ class Server:
                 if error.errno in _NO_ROOM:
                     self._note_no_descriptor(error)
                 return
-            if self._room.is_full:
-                self._sayings.say(
-                    "connections",
-                    "%d connections are open, as many as there may be: those that have been idle longest are closed",
-                    self._room.most,
-                )
-                self._room.make(1)
+            if self._connections.is_reached:
+                if self._log_limit.is_news("connections"):
+                    _log.error(
+                        "%d connections are open, as many as there may be: those that have been idle longest are "
+                        "closed",
+                        self._connections.most,
+                    )
+                self._connections.close(1)
             accepted.setblocking(False)
-            connection = Connection(self._answer, self._room)
-            self._room.rest(connection)  # it counts from now on
+            connection = Connection(self._answer, self._connections, self._timeouts)
+            self._connections.note_idle(connection)  # it counts from now on
             opening = self._loop.create_task(self._open(connection, accepted))
             self._opening.add(opening)
             opening.add_done_callback(self._opening.discard)
@@ -133,23 +143,24 @@ class Server:
         try:
             await self._loop.connect_accepted_socket(lambda: connection, accepted)
         except OSError:  # it is gone again
-            self._room.leave(connection)
+            self._connections.forget(connection)
             accepted.close()
 
     def _note_no_descriptor(self, error: OSError) -> None:
         """Close what has been idle longest, and go on when it is closed: to try again at once would spin."""
-        self._sayings.say(
-            "descriptors",
-            "no connection can be accepted: %s; those that have been idle longest are closed; raise LimitNOFILE",
-            error.strerror,
-        )
-        self._room.make(_AT_ONCE)
+        if self._log_limit.is_news("descriptors"):
+            _log.error(
+                "no connection can be accepted: %s; those that have been idle longest are closed; raise LimitNOFILE",
+                error.strerror,
+            )
+        self._connections.close(_AT_ONCE)
         self._pause()
         self._loop.call_later(_PAUSE_SECONDS, self._listen)
 
     def _note_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        self._sayings.say(("web", str(error)), "web server: %s", context["message"], error=error)
+        if self._log_limit.is_news(("web", str(error))):
+            _log.error("web server: %s", context["message"], exc_info=error)
 
 
 def _bound(address: ListenAddress) -> socket.socket:

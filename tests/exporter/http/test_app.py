@@ -17,15 +17,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.loglines import decision
 from support.parts import free_port, wait_until
 from support.parts.waiting import LIMIT
-from support.running import NOW, WINDOW, Answer, Files, Scripted, ask
+from support.running import NOW, Answer, Files, Scripted, ask
 
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.exporter.http import connection as connection_module
 from postgrey_exporter.exporter.http import page as page_module
 from postgrey_exporter.exporter.http import rows as rows_module
 from postgrey_exporter.exporter.http.app import Application
+from postgrey_exporter.exporter.http.connection import Timeouts
 from postgrey_exporter.exporter.http.message import Answer as WebAnswer
 from postgrey_exporter.exporter.http.message import Request
+from postgrey_exporter.exporter.http.rows import PageLimits
 from postgrey_exporter.exporter.http.server import ListenAddress, Server
 from postgrey_exporter.exporter.service import Service
 from postgrey_exporter.state.reader import StateReader
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from postgrey_exporter.exporter.metrics import View
+    from postgrey_exporter.exporter.view import View
     from postgrey_exporter.sources import Source
 
 PATHS: Final = ("/", "/metrics", "/-/healthy", "/-/ready")
@@ -65,12 +66,18 @@ class Site:
 
 @contextmanager
 def serving(
-    files: Files, *sources: Source, telemetry_path: str = "/metrics", threshold: int = 15, read: bool = True
+    files: Files,
+    *sources: Source,
+    telemetry_path: str = "/metrics",
+    threshold: int = 15,
+    page_limits: PageLimits = PageLimits(),
+    timeouts: Timeouts = Timeouts(),
+    read: bool = True,
 ) -> Iterator[Site]:
     address = ListenAddress("127.0.0.1", free_port())
     with files.ingest(*sources) as ingest, closing(StateReader(files.state)) as reader:
-        service = Service(ingest, reader, WINDOW, lambda: NOW)
-        server = Server([address], Application(service, telemetry_path, threshold).answer)
+        service = Service(ingest, reader, lambda: NOW)
+        server = Server([address], Application(service, telemetry_path, threshold, page_limits).answer, timeouts)
         server.start()
         site = Site(f"http://{address}", files, service)
         try:
@@ -346,28 +353,22 @@ def test_the_page_shows_a_hundred_domains_and_says_how_many_more_there_are(files
     with serving(files, threshold=1) as site:
         page = Page(site.get("/").text)
 
-    assert len(page.rows) == 2 * (1 + rows_module.MOST_ROWS)
+    assert len(page.rows) == 2 * (1 + PageLimits().rows)
     assert "51 more are not shown" in " ".join(page.text.split())
 
 
-def test_what_takes_long_is_left_out_of_the_page_and_comes_with_the_next(
-    files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rows_module, "MOST_ADVISED", 1)
+def test_what_takes_long_is_left_out_of_the_page_and_comes_with_the_next(files: Files) -> None:
     files.append(decision(NOW - 60, "mail.example.net"))
-    with serving(files, threshold=1) as site:
+    with serving(files, threshold=1, page_limits=PageLimits(advised=1)) as site:
         first = site.get("/").text
         wait_until(lambda: "Takes longer than a page may" not in site.get("/").text)
 
     assert first.count("Takes longer than a page may") == 1
 
 
-def test_a_domain_that_is_too_large_to_count_is_on_the_page_all_the_same(
-    files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rows_module, "MOST_COUNTED", 1)
+def test_a_domain_that_is_too_large_to_count_is_on_the_page_all_the_same(files: Files) -> None:
     files.append(decision(NOW - 60, "m2.example.com"), decision(NOW - 60, "mail.example.net"))
-    with serving(files, threshold=1) as site:
+    with serving(files, threshold=1, page_limits=PageLimits(counted=1)) as site:
         page = Page(site.get("/").text)
 
     dash = "\N{EN DASH}"
@@ -389,7 +390,7 @@ def test_pages_that_are_loaded_together_are_made_once(files: Files, monkeypatch:
 
     monkeypatch.setattr(rows_module.Gatherer, "tables", count)
     with files.ingest() as ingest, closing(StateReader(files.state)) as reader:
-        asyncio.run(load(Service(ingest, reader, WINDOW, lambda: NOW)))
+        asyncio.run(load(Service(ingest, reader, lambda: NOW)))
     assert len(made) == 1
 
 
@@ -441,25 +442,25 @@ GET_HEALTHY: Final = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
 @pytest.mark.parametrize(
     ("limit", "sent"),
     [
-        pytest.param("HEAD_SECONDS", b"", id="silent"),
-        pytest.param("HEAD_SECONDS", GET_HEALTHY[:-3], id="half-a-header"),
-        pytest.param("HEAD_SECONDS", GET_HEALTHY + GET_HEALTHY[:-3], id="half-a-second-header"),
-        pytest.param("IDLE_SECONDS", GET_HEALTHY, id="idle"),
+        pytest.param("head", b"", id="silent"),
+        pytest.param("head", GET_HEALTHY[:-3], id="half-a-header"),
+        pytest.param("head", GET_HEALTHY + GET_HEALTHY[:-3], id="half-a-second-header"),
+        pytest.param("idle", GET_HEALTHY, id="idle"),
     ],
 )
-def test_who_takes_too_long_to_ask_is_cut_off(
-    site: Site, monkeypatch: pytest.MonkeyPatch, limit: str, sent: bytes
-) -> None:
-    for name in ("HEAD_SECONDS", "IDLE_SECONDS"):
-        monkeypatch.setattr(connection_module, name, 0.2 if name == limit else 10 * LIMIT)
-    with connected(site, sent) as connection:
+def test_who_takes_too_long_to_ask_is_cut_off(files: Files, limit: str, sent: bytes) -> None:
+    timeouts = Timeouts(head=10 * LIMIT, idle=10 * LIMIT)._replace(**{limit: 0.2})
+    with serving(files, timeouts=timeouts) as site, connected(site, sent) as connection:
         assert closed_after(connection) >= 0.1
 
 
-def test_a_header_has_no_more_time_because_it_goes_on(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "HEAD_SECONDS", 0.3)
+def test_a_header_has_no_more_time_because_it_goes_on(files: Files) -> None:
     begun = time.monotonic()
-    with connected(site, b"GET / HTTP/1.1\r\nX: ") as connection, suppress(BrokenPipeError, ConnectionResetError):
+    with (
+        serving(files, timeouts=Timeouts(head=0.3)) as site,
+        connected(site, b"GET / HTTP/1.1\r\nX: ") as connection,
+        suppress(BrokenPipeError, ConnectionResetError),
+    ):
         connection.settimeout(0.02)
         while time.monotonic() < begun + LIMIT:
             connection.sendall(b"x")
@@ -469,15 +470,14 @@ def test_a_header_has_no_more_time_because_it_goes_on(site: Site, monkeypatch: p
     assert time.monotonic() < begun + LIMIT
 
 
-def test_who_takes_too_long_to_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "WRITE_SECONDS", 0.2)
+def test_who_takes_too_long_to_read_is_cut_off() -> None:
     size = 50_000_000
 
     async def answer(_: Request) -> WebAnswer:
         return WebAnswer(HTTPStatus.OK, {}, bytes(size))
 
     address = ListenAddress("127.0.0.1", free_port())
-    server = Server([address], answer)
+    server = Server([address], answer, Timeouts(write=0.2))
     server.start()
     try:
         with socket.create_connection(("127.0.0.1", address.port), timeout=LIMIT) as connection:

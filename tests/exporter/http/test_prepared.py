@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.core import GaugeMetricFamily
 from support.loglines import decision
-from support.running import NOW, WINDOW, Files
+from support.running import NOW, Files
 
 from postgrey_exporter.exporter.http import prepared as prepared_module
 from postgrey_exporter.exporter.http.formats import negotiated
 from postgrey_exporter.exporter.http.message import Answer, Request
 from postgrey_exporter.exporter.http.prepared import Prepared
-from postgrey_exporter.exporter.metrics import View
 from postgrey_exporter.exporter.service import Service
+from postgrey_exporter.exporter.view import View
 from postgrey_exporter.state.reader import StateReader
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Site:
 
     def __init__(self, service: Service) -> None:
         self.view = asyncio.run(service.view())
+        self.service = service
         self.texts = Prepared(service)
         service.view = self._view  # type: ignore[method-assign]
 
@@ -75,7 +76,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     files.append(decision(NOW))
     with files.ingest() as ingest, closing(StateReader(files.state)) as reader:
         ingest.advance(NOW)
-        yield Site(Service(ingest, reader, WINDOW, lambda: NOW))
+        yield Site(Service(ingest, reader, lambda: NOW))
 
 
 def test_a_form_that_was_asked_for_is_ready_the_next_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +98,7 @@ def test_the_text_of_another_view_is_not_used(site: Site, monkeypatch: pytest.Mo
 
 
 def test_a_form_that_nobody_asks_for_any_more_is_not_prepared(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared_module, "_VIEWS", 2)
+    site.texts = Prepared(site.service, views=2)
     site.answer(PLAIN)
     for _ in range(2):
         site.prepare()
