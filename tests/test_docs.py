@@ -13,7 +13,7 @@ from postgrey_exporter.cli.options import variable
 from postgrey_exporter.exporter.metrics import families
 from postgrey_exporter.exporter.text_format import exposition
 from postgrey_exporter.exporter.view import View
-from postgrey_exporter.state.reader import Snapshot
+from postgrey_exporter.state.snapshot import Snapshot
 
 REPOSITORY = Path(postgrey_exporter.__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text()

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from postgrey_exporter.lists import ListFileStatus
     from postgrey_exporter.pipeline.ingest import Ingest
     from postgrey_exporter.sources import SourceStatus
-    from postgrey_exporter.state.reader import Snapshot, StateReader
+    from postgrey_exporter.state.reader import StateReader
+    from postgrey_exporter.state.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The clients' and attempts' tables of the state: who was greylisted in which hour, and what the lists say of each.
+"""The clients' and attempts' tables of the state: when each client was greylisted, and which list covers it.
 
 Every function works inside its caller's transaction.
 """
@@ -26,7 +26,7 @@ IN_WINDOW: Final = (
     "(NOT EXISTS (SELECT 1 FROM attempt WHERE hour < (SELECT value FROM meta WHERE key = 'first_hour')) "
     "OR attempts > 0)"
 )
-"""Whether a client was greylisted inside the window. Mostly all of them were, which an index is enough to tell."""
+"""Whether a client was greylisted inside the window. Mostly all clients were, which an index tells quickly."""
 
 _BEFORE_ALL: Final = -(1 << 63)
 _CHUNK: Final = 5000
@@ -34,7 +34,7 @@ _SOME_CLIENTS: Final = (
     f"SELECT id, name, address, verdict, domain, attempts FROM client WHERE id > ? ORDER BY id LIMIT {_CHUNK}"  # noqa: S608
 )
 _MANY: Final = 0.2
-"""The share of clients judged otherwise from which on it takes less to make the index anew than to keep it up."""
+"""From this share of changed verdicts on, making the index anew takes less than updating it."""
 
 
 def merge_greylisted(
@@ -64,9 +64,9 @@ def merge_greylisted(
 
 
 def judge_all(db: sqlite3.Connection, lists: Lists) -> None:
-    """Judge every client again, and bring the domains' unreviewed sums up to date.
+    """Judge every client again, and update the domains' unreviewed sums.
 
-    Some at a time, which keeps what is in memory small. Their ids are hashes: the first ones are like all.
+    A few thousand at a time, to use little memory. The ids are hashes: the first clients are a sample of all.
     """
     turned: Counter[int] = Counter()
     last = _BEFORE_ALL
@@ -95,7 +95,7 @@ def judge_all(db: sqlite3.Connection, lists: Lists) -> None:
 
 
 def shift_window(db: sqlite3.Connection, before: int, after: int) -> None:
-    """Have all sums be over the window that begins with another hour than before, be that later or earlier."""
+    """Move all sums to the window that begins with another hour, be that later or earlier."""
     moved = (
         "SELECT client, sum(new + early_retry) AS total FROM attempt WHERE hour >= ?1 AND hour < ?2 GROUP BY client"
     )
@@ -118,7 +118,7 @@ def shift_window(db: sqlite3.Connection, before: int, after: int) -> None:
 
 
 def prune_greylisted(db: sqlite3.Connection, kept_hour: int) -> None:
-    """Drop the attempts of before an hour that is outside the window, and the clients that have none any more."""
+    """Delete the attempts before an hour outside the window, and the clients whose attempts all lie there."""
     db.execute(
         "DELETE FROM client WHERE last_hour < ?1 AND id IN (SELECT client FROM attempt WHERE hour < ?1)", (kept_hour,)
     )

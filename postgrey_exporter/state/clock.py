@@ -1,7 +1,7 @@
-"""What the present is, where the clock may be wrong.
+"""The present, as far as a clock that may be wrong tells it.
 
-A clock that has gone back by more than `CLOCK_SKEW` is behind for now: the latest look at the sources tells the
-present. Where it has run for a whole day since, it was the earlier look that was wrong.
+A clock that has gone back by more than `CLOCK_SKEW` is behind for now: the latest look at the sources is the present.
+After the clock has run for a whole day like that, the earlier look counts as wrong.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Looks(NamedTuple):
     latest: float
     """The latest moment that is believed to have been the present."""
     behind_since: float | None = None
-    """What the clock said when it was first seen to be behind that."""
+    """The clock's time when it was first seen to be behind `latest`."""
 
     def after(self, now: float) -> Looks:
-        """Return them after one more look."""
+        """Return the looks after one more."""
         if now >= self.latest - _SKEW_SECONDS:
             return Looks(max(now, self.latest))
         since = now if self.behind_since is None else min(now, self.behind_since)

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.state.schema import APPLICATION_ID, checked_version, migrate
+from postgrey_exporter.state.schema import APPLICATION_ID, MIGRATIONS, checked_version, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _log = logging.getLogger(__name__)
 
-_BUSY_SECONDS: Final = 5.0
+BUSY_SECONDS: Final = 5.0
+"""How long another program may lock the state."""
 _WAL_LIMIT_BYTES: Final = 16 << 20
 _ROWS_TOGETHER: Final = 32
 _CACHE_KIB: Final = 4096
@@ -37,12 +38,12 @@ class StateLockedError(StateError):
 
 
 def lock(path: Path) -> IO[bytes]:
-    """Become the state's one writer; the lock goes with the returned file.
+    """Lock the state for its one writer, until the returned file is closed.
 
     It lies on a file of its own: SQLite's locks on the state itself would be lost when any other handle of the same
     process is closed (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 
-    Raises `StateLockedError`, or `StateError` where the folder can't be written.
+    Raises `StateLockedError`, or `StateError` if the folder can't be written.
     """
     name = Path(f"{path}.lock")
     while True:
@@ -64,7 +65,7 @@ def lock(path: Path) -> IO[bytes]:
 
 
 def has_name(file: IO[bytes], name: Path) -> bool:
-    """Tell whether an open file is the one of a name. Raises `StateError` where the name can't be looked at."""
+    """Tell whether an open file has a name. Raises `StateError` if the name can't be looked up."""
     try:
         return samestat(name.stat(), os.fstat(file.fileno()))
     except (FileNotFoundError, NotADirectoryError):
@@ -73,26 +74,28 @@ def has_name(file: IO[bytes], name: Path) -> bool:
         raise unwritable(name, error) from error
 
 
-def open_writable(path: Path) -> sqlite3.Connection:
-    """Open the state for its writer, make it where there is none, and bring it up to date.
+def open_writable(
+    path: Path, busy_seconds: float = BUSY_SECONDS, migrations: Sequence[str] = MIGRATIONS
+) -> sqlite3.Connection:
+    """Open the state for its writer, or create it; bring it up to date.
 
-    A damaged state is set aside under another name, and a new one is begun. Raises `StateError`,
+    A damaged state is set aside under another name, and a new one begins. Raises `StateError`,
     `schema.NewerStateError`, `schema.ForeignStateError`; the file is then as it was.
     """
     try:
-        return _open_checked(path)
+        return _open_checked(path, busy_seconds, migrations)
     except sqlite3.DatabaseError as error:
         if not is_damage(error) or not _is_ours(path):
             raise translate(path, error) from error
         _log.error("%s: the state is damaged (%s); it is kept as %s", path, error, set_aside(path))
     with translated(path):
-        return _open_checked(path)
+        return _open_checked(path, busy_seconds, migrations)
 
 
 def open_readable(path: Path) -> sqlite3.Connection:
     """Open the state for reading while its writer goes on.
 
-    Raises `StateError` where there is none or it can't be read, and what `schema.checked_version` raises.
+    Raises `StateError` if there is no state or it can't be read, and what `schema.checked_version` raises.
     """
     try:
         path.stat()
@@ -106,7 +109,7 @@ def open_readable(path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(
             f"file:{_quoted(path)}?mode=ro",
             uri=True,
-            timeout=_BUSY_SECONDS,
+            timeout=BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
         )
@@ -122,8 +125,8 @@ def open_readable(path: Path) -> sqlite3.Connection:
 def insert(db: sqlite3.Connection, into: str, rows: Iterable[Sequence[object]], columns: int, rest: str = "") -> int:
     """Insert rows of so many columns; return how many there were.
 
-    ``into`` is the statement up to its values, ``rest`` what stands behind them. Most of the time that a row takes by
-    itself goes into handing it over, so many go together.
+    ``into`` is the statement before its values, ``rest`` what follows them. Handing over a single row takes most of
+    its time, so many go together.
     """
     values = f"({', '.join('?' * columns)})"
     remaining = iter(rows)
@@ -163,7 +166,7 @@ def memory_for(purpose: str, path: Path) -> Iterator[None]:
 
 
 def translate(path: Path, error: sqlite3.Error) -> StateError:
-    """Say in one line what is wrong with the state and what to do."""
+    """Return an error of SQLite's as one line that says what is wrong with the state and what to do."""
     remedies = {
         "SQLITE_BUSY": "is locked by another program; end it",
         "SQLITE_FULL": "can't be written: the disk is full",
@@ -179,19 +182,19 @@ def translate(path: Path, error: sqlite3.Error) -> StateError:
 
 
 def unwritable(path: Path, error: OSError) -> StateError:
-    """Say in one line that a state can't be written, and why."""
+    """Return an error of the system's as one line that says why the state can't be written."""
     return StateError(f"{path}: the state can't be written: {error.strerror}; name a writable file with --state")
 
 
-def _open_checked(path: Path) -> sqlite3.Connection:
+def _open_checked(path: Path, busy_seconds: float, migrations: Sequence[str]) -> sqlite3.Connection:
     try:
         # SQLite would fall back to reading alone, and fail at the first commit.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise unwritable(path, error) from error
-    db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
-        checked_version(db, str(path))
+        checked_version(db, str(path), migrations)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
@@ -199,7 +202,7 @@ def _open_checked(path: Path) -> sqlite3.Connection:
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise sqlite3.DatabaseError(found)
-        migrate(db, str(path))
+        migrate(db, str(path), migrations)
     except BaseException:
         db.close()
         raise
@@ -207,7 +210,7 @@ def _open_checked(path: Path) -> sqlite3.Connection:
 
 
 def sync(path: Path) -> None:
-    """Have a file's content, or a folder's names, on disk. Raises `OSError`."""
+    """Flush a file's content, or a folder's names, to the disk. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -216,7 +219,7 @@ def sync(path: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Tell whether a broken file may be moved out of the way: it has our mark, or the name that only we use."""
+    """Tell whether a broken file may be moved away: it has our mark, or the name that only we use."""
     with path.open("rb") as file:
         head = file.read(_APPLICATION_ID_AT.stop)
     marked = head.startswith(_MAGIC) and head[_APPLICATION_ID_AT] == APPLICATION_ID.to_bytes(4, "big")
@@ -229,7 +232,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename what there is of a state; return its new name. Raises `OSError`."""
+    """Rename the files of a state that exist; return the new name. Raises `OSError`."""
     for number in count(1):
         aside = Path(f"{path}.damaged-{number}")
         if not aside.exists():

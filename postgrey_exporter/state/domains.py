@@ -1,7 +1,7 @@
 """The domains' table of the state: counters by label, and which domains have a label of their own.
 
-Labels come from reverse DNS, which senders write, so their number is bounded: what finds no place is counted under
-`OTHER`. A domain that was silent for a whole window gives its label away when another needs it. Every function works
+Labels come from reverse DNS, which senders write, so their number is bounded: domains beyond the bound count under
+`OTHER`. A domain that was silent for a whole window loses its label when another one needs it. Every function works
 inside its caller's transaction.
 """
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from postgrey_exporter.counting.evidence import DomainChange
 
 OTHER: Final = "other"
-"""The domain under which attempts are counted whose own domain has no label, see ``--max-domains``."""
+"""Counts the attempts of all domains without a label, see ``--max-domains``."""
 DEFAULT_MAX_DOMAINS: Final = 1000
 
 
 _Row = tuple[str, int, int, int, int, int]
-"""A domain's name and what changes of it."""
+"""A domain's name and its changes."""
 _NAMES: Final = "SELECT value FROM json_each(?)"
 
 
@@ -39,7 +39,7 @@ def merge_domains(
     names = json.dumps(list(changes))
     query = f"SELECT name FROM domain WHERE labelled AND name IN ({_NAMES})"  # noqa: S608
     labelled = {name for (name,) in db.execute(query, (names,))}
-    # These first: who speaks up in this very merge doesn't lose its label to another.
+    # These first: a domain that comes up in this very merge doesn't lose its label to another.
     _add(db, ((name, *changes[name]) for name in sorted(labelled)), labelled=True)
     labels = _Labels(db, max_domains, kept_hour)
     with_label: list[str] = []
@@ -54,13 +54,13 @@ def merge_domains(
 
 
 def numbers_of_domains(db: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
-    """Return the number of each domain's row, of those that have one."""
+    """Return the numbers of the domains that have a row."""
     query = f"SELECT name, id FROM domain WHERE name IN ({_NAMES})"  # noqa: S608
     return dict(db.execute(query, (json.dumps(list(names)),)).fetchall())
 
 
 def keep_to_limit(db: sqlite3.Connection, max_domains: int) -> None:
-    """Take the labels of the longest silent domains where ``--max-domains`` was lowered."""
+    """Remove the labels of the longest silent domains if there are more than ``max_domains``."""
     surplus = _count(db) - max_domains
     if surplus > 0:
         db.execute(
@@ -74,7 +74,7 @@ def keep_to_limit(db: sqlite3.Connection, max_domains: int) -> None:
 
 
 class _Labels:
-    """The labels that are left, and the silent domains that can give theirs away."""
+    """The labels that are free, and the silent domains that can lose theirs."""
 
     def __init__(self, db: sqlite3.Connection, max_domains: int, kept_hour: int) -> None:
         self._db = db
@@ -101,7 +101,7 @@ class _Labels:
             self._silent = [number for (number,) in rows]
         while self._silent:
             number = self._silent.pop()
-            # It may have spoken up in this very merge.
+            # It may have come up in this very merge.
             gone = self._db.execute(
                 "DELETE FROM domain WHERE id = ? AND last_hour < ?", (number, self._kept_hour)
             ).rowcount
@@ -120,7 +120,7 @@ def _count(db: sqlite3.Connection) -> int:
 
 
 def _of_other(folded: Sequence[DomainChange]) -> _Row:
-    """Return what is counted under `OTHER` of domains without a label; each has its unreviewed attempts itself."""
+    """Return what domains without a label add to `OTHER`; their unreviewed attempts stay with themselves."""
     new, early_retry, ineffective = (sum(change[column] for change in folded) for column in range(3))
     return OTHER, new, early_retry, ineffective, 0, max(change.last_hour for change in folded)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.state.connection import (
+    BUSY_SECONDS,
     StateError,
     has_name,
     is_damage,
@@ -39,7 +40,7 @@ class StateTakenAwayError(StateError):
 
 
 def parts(path: Path) -> dict[str, os.stat_result]:
-    """Return the files of a state that are there now, by the suffix of their names. Raises `StateError`."""
+    """Return the files of a state that exist now, by the suffix of their names. Raises `StateError`."""
     found = {}
     for suffix in _PARTS:
         try:
@@ -54,9 +55,10 @@ def parts(path: Path) -> dict[str, os.stat_result]:
 class StateFile:
     """A state's lock and its one writing connection."""
 
-    def __init__(self, path: Path) -> None:
-        """Lock and open the state, making it where there is none. Raises `StateError`."""
+    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
+        """Lock and open the state, or create it. Raises `StateError`."""
         self.path = path
+        self._busy_seconds = busy_seconds
         self._known: dict[str, os.stat_result] = {}
         """The files of the state that were there at the last check."""
         self._lock = lock(path)
@@ -67,15 +69,15 @@ class StateFile:
             raise
 
     def close(self) -> None:
-        """Close the connection, and let go of the lock."""
+        """Close the connection, and release the lock."""
         self.db.close()
         self._lock.close()
 
     def check(self) -> None:
-        """Make sure that what is written next is written to the file of the state's name.
+        """Make sure that the next write goes to the file of the state's name.
 
-        Raises `StateTakenAwayError` where it had been taken away: all of it was written there again, or a new one
-        was begun where nothing could be saved. Raises `StateError` where that can't be done now.
+        Raises `StateTakenAwayError` if the state was taken away: all of it is written there again, or a new one
+        begins if nothing can be saved. Raises `StateError` if that is impossible for now.
         """
         if self.is_in_place():
             return
@@ -96,7 +98,7 @@ class StateFile:
             self._write_again(is_gone="" not in present)
 
     def is_in_place(self) -> bool:
-        """Tell whether the files that are open are those of the state's name. Raises `StateError`."""
+        """Tell whether the open files are those of the state's name. Raises `StateError`."""
         if not has_name(self._lock, Path(f"{self.path}.lock")):
             return False
         known, present = self._known, parts(self.path)
@@ -109,7 +111,7 @@ class StateFile:
         return True
 
     def _open(self) -> None:
-        self.db = open_writable(self.path)
+        self.db = open_writable(self.path, self._busy_seconds)
         self._known = parts(self.path)
 
     def _renew_lock(self) -> None:
@@ -122,7 +124,7 @@ class StateFile:
         before.close()
 
     def _write_again(self, *, is_gone: bool) -> None:
-        """Write all of the state to a new file under its name, which ``is_gone`` or lacks a part."""
+        """Write the whole state to a new file of its name. The old file ``is_gone``, or lacks a part."""
         copy = Path(f"{self.path}{_COPY}")
         try:
             copy.unlink(missing_ok=True)
@@ -147,7 +149,7 @@ class StateFile:
         raise StateTakenAwayError(f"{self.path}: was deleted while it was in use; all of it was written there again")
 
     def _empty_log(self) -> None:
-        """Have everything in the database, so that nothing is lost without its write-ahead log."""
+        """Move everything into the database, so that nothing is lost without its write-ahead log."""
         busy, pages, done = self.db.execute("PRAGMA wal_checkpoint").fetchone()
         if busy or pages != done:
             raise StateError(f"{self.path}: a part of the state was deleted while others read it; trying again")

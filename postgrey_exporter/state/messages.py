@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 DELAY_BOUNDS: Final = (60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 172800.0)
 """Upper bounds of the delay histogram's buckets, in seconds; the last bucket has none."""
 MOST_MESSAGES: Final = 2_000_000
-"""Messages kept; beyond it the oldest are given up."""
+"""Most messages that are kept; beyond it the oldest are given up."""
 _ROOM_SHARE: Final = 50
-"""What part of them goes with the surplus."""
+"""One in so many is given up with the surplus."""
 
 _LOOKED_UP: Final = 10_000
 """Messages looked up by one query: some megabytes of text."""
@@ -37,9 +37,9 @@ _COLUMNS: Final = "first, last, network, moved, accepted, reported, line"
 
 
 def all_seen(db: sqlite3.Connection) -> Seen | None:
-    """Return what remembers the stories of a state that is new; ``None`` for one that has messages already.
+    """Return the memory of a new state's stories; ``None`` for a state that has messages already.
 
-    While a new state is filled, nearly every message is one of its own, and need not be looked up.
+    While a new state is filled, nearly every message is a new one that need not be looked up.
     """
     (has_messages,) = db.execute("SELECT EXISTS (SELECT 1 FROM message)").fetchone()
     return None if has_messages else Seen()
@@ -52,10 +52,10 @@ def merge_messages(
     seen: Seen | None,
     greylisted: Mapping[str, int],
 ) -> int:
-    """Have an increment settle onto the messages that are known; return how many were written.
+    """Settle an increment onto the known messages; return how many were written.
 
-    ``greylisted`` has the numbers of the domains that it greylisted itself; others may have been before.
-    What ended before ``first_moment`` is not kept.
+    ``greylisted`` has the numbers of the domains that are greylisted in the increment; others may have been before.
+    Messages that ended before ``first_moment`` are not kept.
     """
     # Nothing is kept of a domain that was never greylisted.
     others = [domain for domain in increment.domains if domain not in greylisted]
@@ -74,20 +74,20 @@ def merge_messages(
 
 
 def prune_messages(db: sqlite3.Connection, first_moment: float) -> None:
-    """Drop what left the window."""
+    """Delete what left the window."""
     db.execute("DELETE FROM message WHERE last < ?", (first_moment,))
 
 
-def give_up_oldest(db: sqlite3.Connection) -> tuple[int, int]:
-    """Drop the oldest messages where there are too many; return how many those were, and how many more have room.
+def give_up_oldest(db: sqlite3.Connection, most: int) -> tuple[int, int]:
+    """Delete the oldest messages beyond the ``most``; return how many these were, and how many more have room.
 
-    That is a pass over all messages, so a little room is made with it.
+    That is a pass over all messages, so a few more are deleted to make room.
     """
     (count,) = db.execute("SELECT count(*) FROM message").fetchone()
-    if count <= MOST_MESSAGES:
-        return 0, MOST_MESSAGES - count
-    room = MOST_MESSAGES // _ROOM_SHARE
-    surplus: int = count - MOST_MESSAGES + room
+    if count <= most:
+        return 0, most - count
+    room = most // _ROOM_SHARE
+    surplus: int = count - most + room
     db.execute(
         "DELETE FROM message WHERE (domain, key, first) IN "
         "(SELECT domain, key, first FROM message ORDER BY last LIMIT ?)",
@@ -130,7 +130,7 @@ def uncovered_messages(db: sqlite3.Connection, domain: str) -> Iterator[tuple[An
 def _remember_latest(
     db: sqlite3.Connection, increment: Increment, numbers: Mapping[str, int], seen: Seen | None
 ) -> None:
-    """Have an increment remember the latest messages of each of its stories that has some."""
+    """Give an increment the latest messages of each of its stories."""
     stories = increment.story_rows(numbers, seen)
     while some := list(islice(stories, _LOOKED_UP)):
         for row in db.execute(
@@ -144,7 +144,7 @@ def _remember_latest(
 
 
 def _by_bound(delays: Sequence[float]) -> Iterator[tuple[float, int, float]]:
-    """Yield each bound up to which there are delays, given in order, with their number and their sum."""
+    """Yield each bound with the number and the sum of its delays, if any. The delays are given in order."""
     begin = 0
     for bound in (*DELAY_BOUNDS, float("inf")):
         end = bisect_right(delays, bound)

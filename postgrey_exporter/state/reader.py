@@ -1,75 +1,39 @@
-"""What the state holds at one moment, read without hindering its writer."""
+"""Reading the state while its writer goes on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from os.path import samestat
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from postgrey_exporter.clients.domains import UNKNOWN
 from postgrey_exporter.counting.evidence import Totals
 from postgrey_exporter.counting.facts import DomainFacts
 from postgrey_exporter.decision import Client
 from postgrey_exporter.parsing.parser import FOREIGN
 from postgrey_exporter.state.clients import IN_WINDOW
 from postgrey_exporter.state.connection import open_readable, translated
-from postgrey_exporter.state.domains import DEFAULT_MAX_DOMAINS, OTHER
+from postgrey_exporter.state.domains import DEFAULT_MAX_DOMAINS
 from postgrey_exporter.state.messages import messages_by_domain, messages_of, uncovered_messages
+from postgrey_exporter.state.snapshot import take_snapshot, unreviewed_domains
 from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from postgrey_exporter.counting.evidence import Evidence
+    from postgrey_exporter.state.snapshot import Snapshot
 
 _FAR_HOUR: Final = 1 << 40
 _NO_MESSAGES: Final[tuple[float, Iterable[tuple[Any, ...]]]] = (float("inf"), ())
-
-
-class DomainCounter(NamedTuple):
-    """The counters of one domain label."""
-
-    domain: str
-    new: int
-    early_retry: int
-    ineffective: int
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The counts that metrics are made of."""
-
-    decisions: dict[tuple[str, str], int]
-    """By action and reason, since the state was begun."""
-    domains: tuple[DomainCounter, ...]
-    unreviewed: dict[str, int]
-    """Greylisted attempts inside the window from uncovered clients, by domain; the largest only."""
-    unreviewed_not_shown: int
-    """How many more domains there are than `unreviewed` names."""
-    labels: int
-    folded: int
-    """Domains of the window that have no label of their own."""
-    lines: dict[tuple[str, str], int]
-    """By source and outcome."""
-    last_events: dict[str, float]
-    """By source: the latest decision's time."""
-    deliveries: tuple[tuple[float, int, float], ...] = ()
-    """Of delivered messages: a bound of `message_store.DELAY_BOUNDS`, how many up to it, and their seconds in all."""
-    given_up: int = 0
-    """Messages dropped because there were too many."""
-    future: dict[str, int] = field(default_factory=dict)
-    """By source: how many decisions were stamped so far ahead that they were dated by their arrival."""
 
 
 class StateReader:
     """A reading connection to the state."""
 
     def __init__(self, path: Path, *, max_domains: int = DEFAULT_MAX_DOMAINS) -> None:
-        """Open the state. Raises `StateError` where it can't be read."""
+        """Open the state. Raises `StateError` if it can't be read."""
         self._path = path
         self._max_domains = max_domains
         self._db = open_readable(path)
@@ -84,17 +48,17 @@ class StateReader:
         return StateReader(self._path, max_domains=self._max_domains)
 
     def snapshot(self) -> Snapshot:
-        """Return the counts of one consistent state, by the file that has its name now. Raises `StateError`."""
+        """Return the counts as of one commit, of the file that has the state's name now. Raises `StateError`."""
         self._follow_name()
         with translated(self._path):
             self._db.execute("BEGIN")
             try:
-                return self._snapshot(self._db)
+                return take_snapshot(self._db, self._max_domains)
             finally:
                 self._db.execute("ROLLBACK")
 
     def clients(self, first_hour: int, last_hour: int | None = None) -> Iterator[tuple[Client, int, int]]:
-        """Yield how often each client was greylisted as new and as an early retry from an hour on, or between two.
+        """Yield each client with its new attempts and its early retries, from an hour on or between two hours.
 
         Raises `StateError`.
         """
@@ -111,19 +75,18 @@ class StateReader:
                 yield Client(name, address), new, early_retry
 
     def decisions(self, first_hour: int, last_hour: int | None = None) -> dict[tuple[str, str], int]:
-        """Return the decisions from an hour on, or between two, by action and reason. Raises `StateError`."""
+        """Return the decisions by action and reason, from an hour on or between two hours. Raises `StateError`."""
+        query = (
+            "SELECT action, reason, sum(total) FROM decision_hour WHERE hour BETWEEN ? AND ? GROUP BY action, reason"
+        )
         with translated(self._path):
-            rows = self._db.execute(
-                "SELECT action, reason, sum(total) FROM decision_hour WHERE hour BETWEEN ? AND ? "
-                "GROUP BY action, reason",
-                (first_hour, _last(last_hour)),
-            ).fetchall()
-        return {(action, reason): total for action, reason, total in rows}
+            rows = self._db.execute(query, (first_hour, _last(last_hour)))
+            return {(action, reason): total for action, reason, total in rows}
 
     def facts(self, first_hour: int, last_hour: int | None = None) -> Iterator[DomainFacts]:
-        """Yield the domains that were greylisted from an hour on, or between two. Raises `StateError`.
+        """Yield the domains that were greylisted from an hour on, or between two hours. Raises `StateError`.
 
-        Messages are those last tried then.
+        Their messages are those whose last attempt lies between these hours.
         """
         with translated(self._path):
             attempts = self._db.execute(
@@ -153,9 +116,9 @@ class StateReader:
                 yield facts
 
     def totals(self, domain: str, most: int) -> Totals | None:
-        """Return how often a domain's clients were greylisted inside the window as kept, all attempts as new.
+        """Return a domain's totals inside the window, with all attempts as new ones.
 
-        Nothing is returned of a domain with more than ``most`` clients. Raises `StateError`.
+        Returns ``None`` for a domain with more than ``most`` clients. Raises `StateError`.
         """
         with translated(self._path):
             clients, *known = self._db.execute(
@@ -175,9 +138,9 @@ class StateReader:
         return Totals(int(attempts), 0, clients, networks, int(unreviewed), bool(is_whitelisted), bool(is_ignored))
 
     def facts_of(self, domain: str) -> Iterator[DomainFacts]:
-        """Yield the facts of one domain, if it was greylisted inside the window as kept. Raises `StateError`.
+        """Yield the facts of one domain, if it was greylisted inside the window. Raises `StateError`.
 
-        Its clients are found by an index that does not tell attempts apart: all of them count as new.
+        The index of its clients does not tell attempts apart: all of them count as new.
         """
         with translated(self._path):
             clients = self._db.execute(
@@ -193,26 +156,33 @@ class StateReader:
                 yield facts
 
     def evidence(self, domains: Iterable[str], now: float) -> dict[str, tuple[Evidence, int]]:
-        """Return for each domain what became of its uncovered clients' messages, and the number of their networks.
+        """Return what became of the messages of each domain's uncovered clients, and how many networks these have.
 
-        A list's new entry takes effect at once, as it does on the attempts. Raises `StateError`.
+        A new entry of a list takes effect at once, as it does on the attempts. Raises `StateError`.
         """
         with translated(self._path):
             return {domain: (self._evidence(domain, now), self._networks(domain)) for domain in domains}
 
     def unreviewed_domains(self) -> dict[str, int]:
-        """Return the domains that are shown as unreviewed with their attempts, most first. Raises `StateError`."""
+        """Return the attempts of the domains that are shown as unreviewed, most first. Raises `StateError`."""
         with translated(self._path):
-            return dict(
-                self._db.execute(
-                    "SELECT name, unreviewed FROM domain WHERE unreviewed > 0 AND name <> ? "
-                    "ORDER BY unreviewed DESC, name LIMIT ?",
-                    (UNKNOWN, self._max_domains),
-                ).fetchall()
-            )
+            return unreviewed_domains(self._db, self._max_domains)
+
+    def postgrey_lines(self) -> int:
+        """Return how many lines of postgrey's were read since the state began. Raises `StateError`."""
+        with translated(self._path):
+            query = "SELECT coalesce(sum(total), 0) FROM source_lines WHERE outcome <> ?"
+            total: int = self._db.execute(query, (FOREIGN,)).fetchone()[0]
+        return total
+
+    def looked_at(self) -> float | None:
+        """Return when the sources were last looked at, in seconds since the epoch. Raises `StateError`."""
+        with translated(self._path):
+            row = self._db.execute("SELECT value FROM meta WHERE key = 'looked_at'").fetchone()
+        return None if row is None else row[0]
 
     def _follow_name(self) -> None:
-        """Open the state anew where another file has its name by now; one that is gone is read on."""
+        """Open the state anew if its name belongs to another file by now; keep reading one that was deleted."""
         try:
             about = self._path.stat()
         except OSError:
@@ -234,52 +204,6 @@ class StateReader:
         )
         count: int = self._db.execute(query, (domain,)).fetchone()[0]
         return count
-
-    def postgrey_lines(self) -> int:
-        """Return how many lines of postgrey's were read since the state was begun. Raises `StateError`."""
-        with translated(self._path):
-            query = "SELECT coalesce(sum(total), 0) FROM source_lines WHERE outcome <> ?"
-            total: int = self._db.execute(query, (FOREIGN,)).fetchone()[0]
-        return total
-
-    def looked_at(self) -> float | None:
-        """Return when the sources were last looked at, in seconds since the epoch. Raises `StateError`."""
-        with translated(self._path):
-            row = self._db.execute("SELECT value FROM meta WHERE key = 'looked_at'").fetchone()
-        return None if row is None else row[0]
-
-    def _snapshot(self, db: sqlite3.Connection) -> Snapshot:
-        unreviewed = self.unreviewed_domains()
-        # Two counts, for each of which an index is enough.
-        (all_to_review,) = db.execute(
-            "SELECT (SELECT count(*) FROM domain WHERE unreviewed > 0) "
-            "- (SELECT count(*) FROM domain WHERE unreviewed > 0 AND name = ?)",
-            (UNKNOWN,),
-        ).fetchone()
-        domains = tuple(
-            DomainCounter(*row)
-            # Sorted here: SQLite would go through all domains by name.
-            for row in sorted(db.execute("SELECT name, new, early_retry, ineffective FROM domain WHERE labelled"))
-        )
-        (folded,) = db.execute(
-            "SELECT count(*) FROM domain WHERE NOT labelled "
-            "AND last_hour >= (SELECT value FROM meta WHERE key = 'first_hour')"
-        ).fetchone()
-        return Snapshot(
-            decisions={(action, reason): total for action, reason, total in db.execute("SELECT * FROM decision")},
-            domains=domains,
-            unreviewed=unreviewed,
-            unreviewed_not_shown=all_to_review - len(unreviewed),
-            labels=sum(counter.domain not in {UNKNOWN, OTHER} for counter in domains),
-            folded=folded,
-            deliveries=tuple(db.execute("SELECT most, total, seconds FROM delivery ORDER BY most")),
-            given_up=(db.execute("SELECT value FROM meta WHERE key = 'given_up'").fetchone() or (0,))[0],
-            lines={(source, outcome): total for source, outcome, total in db.execute("SELECT * FROM source_lines")},
-            last_events=dict(
-                db.execute("SELECT name, last_event FROM source WHERE last_event IS NOT NULL").fetchall()
-            ),
-            future=dict(db.execute("SELECT name, future FROM source").fetchall()),
-        )
 
 
 def _last(hour: int | None) -> int:

@@ -11,6 +11,7 @@ from postgrey_exporter.errors import PostgreyExporterError
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
 APPLICATION_ID: Final = 0x70677279
 """``pgry``: by this the file is known to be ours (https://www.sqlite.org/pragma.html#pragma_application_id)."""
@@ -159,28 +160,28 @@ class ForeignStateError(PostgreyExporterError):
     """The file is an SQLite database of some other program."""
 
 
-def migrate(connection: sqlite3.Connection, name: str) -> None:
+def migrate(connection: sqlite3.Connection, name: str, migrations: Sequence[str] = MIGRATIONS) -> None:
     """Bring a state file to the present version, in one transaction a step.
 
     Raises `NewerStateError`, `ForeignStateError`; the file is then as it was.
     """
-    version = checked_version(connection, name)
-    for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
+    version = checked_version(connection, name, migrations)
+    for number, step in enumerate(migrations[version:], start=version + 1):
         connection.executescript(
             f"BEGIN IMMEDIATE;{step};PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={number};COMMIT"
         )
 
 
-def checked_version(connection: sqlite3.Connection, name: str) -> int:
+def checked_version(connection: sqlite3.Connection, name: str, migrations: Sequence[str] = MIGRATIONS) -> int:
     """Return how many migrations a state file has seen; raises as `migrate` does."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if application != APPLICATION_ID and not empty:
         raise ForeignStateError(f"{name}: is another program's database; name another file with --state")
-    if version > len(MIGRATIONS):
+    if version > len(migrations):
         raise NewerStateError(
-            f"{name}: was written by a newer version (format {version}, this one knows {len(MIGRATIONS)}); "
+            f"{name}: was written by a newer version (format {version}, this one knows {len(migrations)}); "
             "install that version again, or name another file with --state"
         )
     return version

@@ -7,20 +7,26 @@ counter goes back when the power fails, and one flush a commit is cheap at a com
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.parsing.hashing import KEY_SIZE
-from postgrey_exporter.parsing.syslog import CLOCK_SKEW
 from postgrey_exporter.state.clients import judge_all, merge_greylisted, prune_greylisted, shift_window
 from postgrey_exporter.state.clock import Looks
-from postgrey_exporter.state.connection import StateError, translated
+from postgrey_exporter.state.connection import BUSY_SECONDS, StateError, translated
 from postgrey_exporter.state.domains import keep_to_limit
 from postgrey_exporter.state.file import StateFile, StateTakenAwayError
-from postgrey_exporter.state.messages import all_seen, give_up_oldest, merge_messages, prune_messages
+from postgrey_exporter.state.messages import (
+    MOST_MESSAGES,
+    all_seen,
+    give_up_oldest,
+    merge_messages,
+    prune_messages,
+)
+from postgrey_exporter.state.meta import Meta
+from postgrey_exporter.state.sources import merge_lines, move_source, positions
 from postgrey_exporter.window import HOUR
 
 if TYPE_CHECKING:
@@ -35,30 +41,38 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 300.0
-"""How far behind the present `Store.note_look` may be."""
+"""The longest time between two looks at the sources that `Store.note_look` keeps."""
 
 
 class Store:
     """The state file, opened by its one writer."""
 
-    def __init__(self, path: Path, *, window: Window, max_domains: int) -> None:
-        """Open the state, making it where there is none.
+    def __init__(
+        self,
+        path: Path,
+        *,
+        window: Window,
+        max_domains: int,
+        most_messages: int = MOST_MESSAGES,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
+        """Open the state, or create it. Raises `StateError`; nothing is overwritten.
 
-        Raises `StateError` with one line that says what is wrong and what to do; nothing is overwritten.
+        ``busy_seconds`` is how long another program may lock the state.
         """
         self.path = path
         self._window = window
         self.max_domains = max_domains
-        self._known_meta: dict[str, Any] = {}
-        """What `_meta` has read; nobody else writes the state."""
+        self._most_messages = most_messages
         self._secret: bytes | None = None
         self._message_room = 0
         """How many messages may be written before they are counted again."""
-        self._file = StateFile(path)
+        self._file = StateFile(path, busy_seconds)
+        self._meta = Meta(self._file)
         self._begin()
 
     def close(self) -> None:
-        """Close the state; everything that was merged is on disk, under its name if that can be had."""
+        """Close the state. Everything that was merged is on disk, under the state's name if possible."""
         try:
             self.check()
         except StateError as error:
@@ -67,10 +81,10 @@ class Store:
             self._file.close()
 
     def check(self) -> None:
-        """Make sure that what is committed next goes to the file of the state's name, see `StateFile.check`.
+        """Make sure that the next commit goes to the file of the state's name, see `StateFile.check`.
 
-        Raises `StateError`, also where the state was taken away and had to be put there again: what was to be
-        committed is then to be read again from the positions that the state has now.
+        Raises `StateError`, also if the state was taken away and is back: then the sources are to be read again from
+        the positions that the state has now.
         """
         try:
             self._file.check()
@@ -84,16 +98,14 @@ class Store:
         return sum(part.stat().st_size for part in parts if part.exists())
 
     def position(self, source: str) -> dict[str, Any] | None:
-        """Return where a source goes on, or ``None`` at its first start."""
-        with translated(self.path):
-            row = self._db.execute("SELECT position FROM source WHERE name = ?", (source,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        """Return the committed position of a source, ``None`` at its first start."""
+        position, _ = self.followed().get(source, (None, None))
+        return position
 
     def followed(self) -> dict[str, tuple[dict[str, Any], float | None]]:
-        """Return each source that was read: its position and the time of its latest decision."""
+        """Return the position of each source that was read, and the time of its latest decision."""
         with translated(self.path):
-            rows = self._db.execute("SELECT name, position, last_event FROM source").fetchall()
-        return {name: (json.loads(position), last) for name, position, last in rows}
+            return positions(self._db)
 
     def merge(
         self,
@@ -103,134 +115,110 @@ class Store:
         lists: Lists,
         now: float,
     ) -> None:
-        """Add an increment, judged by some lists, and move a source's position, in one transaction.
+        """Judge an increment by the lists, add it, and set its source's position, in one transaction.
 
         The increment has settled then. Raises `StateError`; the state is then as it was.
         """
         increment.judge(lists)
         with self._transaction() as db:
-            db.execute(
-                """
-                INSERT INTO source (name, position, last_event, future) VALUES (?1, ?2, ?3, ?4)
-                ON CONFLICT DO UPDATE SET
-                    position = ?2,
-                    last_event = coalesce(max(min(last_event, ?5), ?3), min(last_event, ?5), ?3),
-                    future = future + ?4
-                """,
-                (
-                    *(source, json.dumps(position, separators=(",", ":")), increment.last_event, increment.future),
-                    self.present(now) + CLOCK_SKEW.total_seconds(),
-                ),
-            )
+            move_source(db, source, position, increment, self.present(now))
             if increment.last_event is not None:
-                # A stamp ahead of the clock is no reason to drop more.
+                # A stamp ahead of the clock is no reason to delete more.
                 newest = min(increment.last_event, now)
-                self._set_meta("newest", max(newest, self._meta("newest") or newest))
+                self._meta.set("newest", max(newest, self._meta.get("newest") or newest))
             first_hour, kept_hour = self._move_window(db, now)
-            db.executemany(
-                "INSERT INTO source_lines VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total",
-                [(source, outcome, count) for outcome, count in increment.lines.items()],
-            )
-            db.executemany(
-                "INSERT INTO decision VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total",
-                [(*labels, count) for labels, count in increment.decision_totals().items() if count],
-            )
-            db.executemany(
-                "INSERT INTO decision_hour VALUES (?, ?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET total = total + excluded.total",
-                [row for row in increment.decision_hours() if row[0] >= kept_hour],
-            )
+            merge_lines(db, source, increment, kept_hour)
             numbers = merge_greylisted(db, increment, first_hour, kept_hour, self.max_domains)
             written = merge_messages(db, increment, kept_hour * HOUR, self._seen, numbers)
             room = self._keep_messages_bounded(written)
         self._message_room = room
 
     def secret(self) -> bytes:
-        """Return what is hashed with; made at the first start, kept with the state."""
-        found: bytes | None = self._meta("secret")
+        """Return the key of the hashes; it is made at the first start and kept in the state."""
+        found: bytes | None = self._meta.get("secret")
         if found is None:
             found = os.urandom(KEY_SIZE)
             with self._transaction():
-                self._set_meta("secret", found)
+                self._meta.set("secret", found)
         self._secret = found
         return found
 
     def note_look(self, now: float) -> None:
-        """Keep that the sources were looked at, for those who read the state and wonder whether it is up to date.
+        """Record that the sources were looked at, for readers that want to know whether the state is up to date.
 
         Written at most every `LOOK_SECONDS`, so that an idle server's disk stays idle.
         """
-        before = self._meta("looked_at")
+        before = self._meta.get("looked_at")
         if before is None or abs(now - before) >= LOOK_SECONDS:
             with self._transaction():
-                self._set_meta("looked_at", now)
+                self._meta.set("looked_at", now)
                 looks = self._looks(now).after(now)
-                self._set_meta("latest_look", looks.latest)
-                self._set_meta("behind_since", looks.behind_since)
+                self._meta.set("latest_look", looks.latest)
+                self._meta.set("behind_since", looks.behind_since)
 
     def present(self, now: float) -> float:
-        """Return the moment that is the present where the clock says ``now``, see `clock.Looks`."""
+        """Return the present when the clock says ``now``, see `clock.Looks`."""
         return max(now, self._looks(now).latest)
 
     def _looks(self, now: float) -> Looks:
-        latest = self._meta("latest_look")
-        return Looks(now if latest is None else latest, self._meta("behind_since"))
+        latest = self._meta.get("latest_look")
+        return Looks(now if latest is None else latest, self._meta.get("behind_since"))
 
     def is_current(self, now: float, lists: str) -> bool:
         """Tell whether `prune` and `judge` have nothing to do."""
-        return (self._meta("first_hour"), self._meta("lists")) == (self._window.first_hour(now), lists)
+        return (self._meta.get("first_hour"), self._meta.get("lists")) == (self._window.first_hour(now), lists)
 
     def has_more_clients_than(self, few: int) -> bool:
-        """Tell whether there are more than a few clients, which makes `prune` and `judge` take their time."""
+        """Tell whether there are more than so many clients, for which `prune` and `judge` take long."""
         with translated(self.path):
             query = "SELECT count(*) FROM (SELECT 1 FROM client LIMIT ?)"
             count: int = self._db.execute(query, (few + 1,)).fetchone()[0]
         return count > few
 
     def prune(self, now: float) -> None:
-        """Have the window be that of the present, and drop what nothing will show again.
+        """Move the window to the present, and delete what nothing will show again.
 
-        What is shown goes by the clock. What is dropped lies a window behind the newest decision, too: a clock that
+        What is shown goes by the clock. What is deleted lies a window behind the newest decision, too: a clock that
         was wrong for a while loses nothing.
         """
-        if self._window.first_hour(now) != self._meta("first_hour"):
+        if self._window.first_hour(now) != self._meta.get("first_hour"):
             with self._transaction() as db:
                 self._move_window(db, now)
 
     def judge(self, lists: Lists, fingerprint: str) -> None:
-        """Judge every client again, unless that was done by the same lists, which are known by a fingerprint."""
-        if self._meta("lists") == fingerprint:
+        """Judge every client again, unless lists with the same fingerprint did so last."""
+        if self._meta.get("lists") == fingerprint:
             return
         with self._transaction() as db:
             judge_all(db, lists)
-            self._set_meta("lists", fingerprint)
+            self._meta.set("lists", fingerprint)
 
     def _begin(self) -> None:
-        """Take over what an opened state holds."""
-        self._known_meta.clear()
+        """Prepare the opened state."""
+        self._meta.forget()
         with self._transaction() as db:
             keep_to_limit(db, self.max_domains)
             self._seen = all_seen(db)
             if self._secret is not None:
                 # Whoever parses goes on hashing with it, also where the state was begun anew.
-                self._set_meta("secret", self._secret)
+                self._meta.set("secret", self._secret)
 
     @property
     def _db(self) -> sqlite3.Connection:
         return self._file.db
 
     def _move_window(self, db: sqlite3.Connection, now: float) -> tuple[int, int]:
-        """Move the window; return its first hour, and the first one of which something is kept."""
-        first_hour, before = self._window.first_hour(now), self._meta("first_hour")
+        """Move the window; return its first hour, and the first hour that is kept."""
+        first_hour, before = self._window.first_hour(now), self._meta.get("first_hour")
         if first_hour != before:
             if before is not None:
                 shift_window(db, before, first_hour)
-            self._set_meta("first_hour", first_hour)
-        newest = self._meta("newest")
+            self._meta.set("first_hour", first_hour)
+        newest = self._meta.get("newest")
         kept_hour = first_hour if newest is None else self._window.first_hour(min(now, newest))
-        if kept_hour != self._meta("kept_hour"):
+        if kept_hour != self._meta.get("kept_hour"):
             _prune(db, kept_hour)
-            self._set_meta("kept_hour", kept_hour)
+            self._meta.set("kept_hour", kept_hour)
         return first_hour, kept_hour
 
     @contextmanager
@@ -244,35 +232,24 @@ class Store:
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
-                self._known_meta.clear()
+                self._meta.forget()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
 
     def _keep_messages_bounded(self, written: int) -> int:
-        """Return how many more messages may be written, after the oldest were given up where there were too many."""
+        """Give up the oldest messages if there are too many; return how many more may be written."""
         room = self._message_room - written
         if room >= 0:
             return room
-        given_up, room = give_up_oldest(self._db)
+        given_up, room = give_up_oldest(self._db, self._most_messages)
         if given_up:
-            self._set_meta("given_up", (self._meta("given_up") or 0) + given_up)
+            self._meta.set("given_up", (self._meta.get("given_up") or 0) + given_up)
         return room
-
-    def _meta(self, key: str) -> Any:
-        if key not in self._known_meta:
-            with translated(self.path):
-                row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-            self._known_meta[key] = None if row is None else row[0]
-        return self._known_meta[key]
-
-    def _set_meta(self, key: str, value: object) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-        self._known_meta[key] = value
 
 
 def _prune(db: sqlite3.Connection, kept_hour: int) -> None:
-    """Drop what is of before an hour."""
+    """Delete what lies before an hour."""
     prune_greylisted(db, kept_hour)
     db.execute("DELETE FROM decision_hour WHERE hour < ?", (kept_hour,))
     db.execute(

@@ -78,50 +78,44 @@ def test_a_state_is_known_by_its_mark_and_version(path: Path) -> None:
     assert marks == [APPLICATION_ID, len(schema.MIGRATIONS)]
 
 
-def test_an_older_state_is_brought_up_to_date_with_what_it_holds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_state_is_brought_up_to_date_with_what_it_holds(path: Path) -> None:
     begin(path)
     steps = ("CREATE TABLE second (x)", "ALTER TABLE second ADD COLUMN third")
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + steps)
 
-    with closing(open_writable(path)) as db:
+    with closing(open_writable(path, migrations=schema.MIGRATIONS + steps)) as db:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         kept = db.execute("SELECT count(*) FROM meta").fetchone()[0]
         db.execute("SELECT third FROM second")
 
-    assert (version, kept) == (len(schema.MIGRATIONS), 201)
+    assert (version, kept) == (len(schema.MIGRATIONS) + 2, 201)
 
 
-def test_a_migration_that_fails_half_way_leaves_its_step_undone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_fails_half_way_leaves_its_step_undone(path: Path) -> None:
     begin(path)
     before = tables(path)
     good, bad = "CREATE TABLE second (x)", "CREATE TABLE third (x); INSERT INTO nowhere VALUES (1)"
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, good, bad))
 
     with pytest.raises(StateError, match=r"state\.sqlite3: .*nowhere"):
-        open_writable(path)
+        open_writable(path, migrations=(*schema.MIGRATIONS, good, bad))
 
     assert tables(path) == before | {"second"}
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == len(schema.MIGRATIONS) - 1
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(schema.MIGRATIONS) + 1
 
 
-def test_what_an_older_state_holds_of_the_future_is_dated_by_its_last_look(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_an_older_state_holds_of_the_future_is_dated_by_its_last_look(path: Path) -> None:
     look, far = 500_000 * 3600 + 60, 70_389_527
-    with monkeypatch.context() as before:
-        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
-        with closing(open_writable(path)) as db:
-            db.executescript(f"""
-                INSERT INTO meta VALUES ('looked_at', {look}), ('first_hour', 499832);
-                INSERT INTO source VALUES ('log', '{{}}', 253402300799.0), ('other', '{{}}', {look + 80_000});
-                INSERT INTO domain VALUES (1, 'example.com', 1, 9, 0, 0, 9, {far});
-                INSERT INTO client VALUES (5, 'a.example.com', '192.0.2.1', 1, 7, 0, {far}, 9);
-                INSERT INTO attempt VALUES (500000, 5, 2, 1), (500020, 5, 1, 0), ({far}, 5, 3, 2);
-                INSERT INTO decision_hour VALUES (500000, 'greylist', 'new', 4), ({far}, 'greylist', 'new', 5);
-                INSERT INTO message VALUES (1, 2, {look}, {look}, 7, 0, NULL, NULL, 0);
-                INSERT INTO message VALUES (1, 3, 2e11, 2e11, 7, 0, NULL, NULL, 0);
-            """)  # noqa: S608
+    with closing(open_writable(path, migrations=schema.MIGRATIONS[:1])) as db:
+        db.executescript(f"""
+            INSERT INTO meta VALUES ('looked_at', {look}), ('first_hour', 499832);
+            INSERT INTO source VALUES ('log', '{{}}', 253402300799.0), ('other', '{{}}', {look + 80_000});
+            INSERT INTO domain VALUES (1, 'example.com', 1, 9, 0, 0, 9, {far});
+            INSERT INTO client VALUES (5, 'a.example.com', '192.0.2.1', 1, 7, 0, {far}, 9);
+            INSERT INTO attempt VALUES (500000, 5, 2, 1), (500020, 5, 1, 0), ({far}, 5, 3, 2);
+            INSERT INTO decision_hour VALUES (500000, 'greylist', 'new', 4), ({far}, 'greylist', 'new', 5);
+            INSERT INTO message VALUES (1, 2, {look}, {look}, 7, 0, NULL, NULL, 0);
+            INSERT INTO message VALUES (1, 3, 2e11, 2e11, 7, 0, NULL, NULL, 0);
+        """)  # noqa: S608
 
     with closing(open_writable(path)) as db:
 

@@ -10,8 +10,8 @@ from postgrey_exporter.counting.evidence import Evidence
 from postgrey_exporter.decision import GREYLIST, NEW, PASS, TRIPLET_FOUND, Client, Decision
 from postgrey_exporter.lists import Lists, read_whitelist
 from postgrey_exporter.parsing.hashing import KEY_SIZE
-from postgrey_exporter.state import messages as message_store
-from postgrey_exporter.state.reader import Snapshot, StateReader
+from postgrey_exporter.state.messages import MOST_MESSAGES
+from postgrey_exporter.state.reader import StateReader
 from postgrey_exporter.state.store import Store
 from postgrey_exporter.window import HOUR, Window
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+
+    from postgrey_exporter.state.snapshot import Snapshot
 
 NOW = 500_000.0 * HOUR
 DAY = 24 * HOUR
@@ -33,9 +35,9 @@ def passed(moment: float, key: int = 1, client: int = 0, delay: int | None = Non
     return Decision(moment, PASS, TRIPLET_FOUND, CLIENTS[client], delay, key)
 
 
-def merge(path: Path, *decisions: Decision, now: float = NOW) -> None:
+def merge(path: Path, *decisions: Decision, now: float = NOW, most_messages: int = MOST_MESSAGES) -> None:
     tally = tally_of(*decisions)
-    store = Store(path, window=Window(), max_domains=10)
+    store = Store(path, window=Window(), max_domains=10, most_messages=most_messages)
     try:
         store.merge("log", tally, {}, Lists(), now)
         store.prune(now)
@@ -86,16 +88,13 @@ def test_messages_leave_with_the_window(tmp_path: Path) -> None:
     assert known(state, NOW + 7 * DAY + HOUR)[0].messages == 1
 
 
-def test_beyond_the_most_messages_the_oldest_are_given_up_and_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(message_store, "MOST_MESSAGES", 2)
+def test_beyond_the_most_messages_the_oldest_are_given_up_and_counted(tmp_path: Path) -> None:
     state = tmp_path / "state.sqlite3"
-    merge(state, *(greylisted(NOW - 10 * HOUR + number, key=number) for number in range(5)))
+    merge(state, *(greylisted(NOW - 10 * HOUR + number, key=number) for number in range(5)), most_messages=2)
     found, _, snapshot = known(state)
     assert (found.messages, snapshot.given_up) == (2, 3)
-    merge(state, *(greylisted(NOW - 9 * HOUR + number, key=number) for number in (5, 6, 7)))
-    merge(state, passed(NOW, key=7), passed(NOW, key=3))
+    merge(state, *(greylisted(NOW - 9 * HOUR + number, key=number) for number in (5, 6, 7)), most_messages=2)
+    merge(state, passed(NOW, key=7), passed(NOW, key=3), most_messages=2)
     found, _, snapshot = known(state)
     assert (found.messages, found.delivered, snapshot.given_up) == (2, 1, 6)
 

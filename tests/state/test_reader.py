@@ -10,7 +10,8 @@ import pytest
 from support.tallies import tally_of
 
 from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW
-from postgrey_exporter.state.reader import Snapshot, StateReader
+from postgrey_exporter.state.reader import StateReader
+from postgrey_exporter.state.snapshot import Snapshot
 from state.test_store import LOG, NAMELESS, NO_LISTS, NOW, POOL, POOL_ELSEWHERE, SERVER, greylisted, opened
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW, PASS, TRIPLET
 from postgrey_exporter.lists import Lists, read_ignore, read_whitelist
 from postgrey_exporter.parsing.hashing import KeyedHash
 from postgrey_exporter.state.connection import StateError, StateLockedError
-from postgrey_exporter.state.reader import DomainCounter, StateReader
+from postgrey_exporter.state.reader import StateReader
+from postgrey_exporter.state.snapshot import DomainCounter
 from postgrey_exporter.state.store import Store
 from postgrey_exporter.window import HOUR, Window
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from postgrey_exporter.state.reader import Snapshot
+    from postgrey_exporter.state.snapshot import Snapshot
 
 LOG: Final = "/var/log/mail.log"
 NOW: Final = 1000.5 * HOUR
@@ -544,11 +545,9 @@ def test_a_process_killed_inside_a_merge_leaves_the_last_commit(path: Path) -> N
         assert snapshot(path).decisions == {(GREYLIST, NEW): 1}
 
 
-def test_a_state_locked_by_another_program_is_named_and_waited_for(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("postgrey_exporter.state.connection._BUSY_SECONDS", 0.05)
-    with closing(opened(path)) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+def test_a_state_locked_by_another_program_is_named_and_waited_for(path: Path) -> None:
+    store = Store(path, window=WINDOW, max_domains=100, busy_seconds=0.05)
+    with closing(store), closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StateError, match=r"state\.sqlite3: the state is locked by another program"):
             store.merge(LOG, greylisted(POOL), {}, NO_LISTS, NOW)

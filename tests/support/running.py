@@ -18,7 +18,7 @@ from postgrey_exporter.parsing.parser import Parser
 from postgrey_exporter.pipeline.ingest import Ingest, Limits
 from postgrey_exporter.sources import Batch, SourceStatus
 from postgrey_exporter.sources.file.source import FileSource
-from postgrey_exporter.state.reader import Snapshot, StateReader
+from postgrey_exporter.state.reader import StateReader
 from postgrey_exporter.state.store import Store
 from postgrey_exporter.window import Window
 from support.parts import Daemon, free_port, require
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from signal import Signals
+
+    from postgrey_exporter.state.snapshot import Snapshot
 
 NOW: Final = 1_720_000_000.0
 WINDOW: Final = Window()

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from postgrey_exporter.counting.evidence import Totals
     from postgrey_exporter.exporter.service import Service
     from postgrey_exporter.exporter.view import View
-    from postgrey_exporter.state.reader import DomainCounter, StateReader
+    from postgrey_exporter.state.reader import StateReader
+    from postgrey_exporter.state.snapshot import DomainCounter
     from postgrey_exporter.summary.advice import Advice
 
 
