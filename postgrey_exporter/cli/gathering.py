@@ -14,7 +14,7 @@ from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.cli.progress import Progress
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.parsing.parser import DECISION, MALFORMED, NO_DECISION, Parser
-from postgrey_exporter.pipeline.batch import LogReader, Period, Reading
+from postgrey_exporter.pipeline.batch import BatchResult, LogReader, Period
 from postgrey_exporter.settings import default_state, parse_moment
 from postgrey_exporter.summary.domain import Standings, standings
 from postgrey_exporter.window import HOUR, hour_of
@@ -104,7 +104,7 @@ def _from_logs(
             reader.read_stream(sys.stdin.buffer, settings.syslog_tag)
     finally:
         progress.close()
-    return _gathered(reader.reading, period, lists, now, propose=propose)
+    return _gathered(reader.result, period, lists, now, propose=propose)
 
 
 def _from_detected(
@@ -120,13 +120,13 @@ def _from_detected(
         reader.read_source(detecting_source(settings.syslog_tag, settings.timezone, settings.window, {}))
     finally:
         progress.close()
-    return _gathered(reader.reading, period, lists, now, propose=propose)
+    return _gathered(reader.result, period, lists, now, propose=propose)
 
 
-def _gathered(reading: Reading, period: Period, lists: ListFiles, now: float, *, propose: bool) -> Gathered:
-    if not reading.logs:
-        raise PostgreyExporterError("; ".join(reading.problems))
-    tally = reading.tally
+def _gathered(result: BatchResult, period: Period, lists: ListFiles, now: float, *, propose: bool) -> Gathered:
+    if not result.logs:
+        raise PostgreyExporterError("; ".join(result.problems))
+    tally = result.tally
     tally.close()
     return Gathered(
         since=tally.first_event if period.since is None else period.since,
@@ -134,9 +134,9 @@ def _gathered(reading: Reading, period: Period, lists: ListFiles, now: float, *,
         decisions=tally.decision_totals(),
         standings=standings(tally.facts(), lists.lists, _end(period, tally, now), propose=propose),
         lists=lists,
-        problems=tuple(reading.problems),
+        problems=tuple(result.problems),
         postgrey_lines=sum(tally.lines[outcome] for outcome in (DECISION, NO_DECISION, MALFORMED)),
-        newest=reading.newest,
+        newest=result.newest,
         clients=tally.clients,
     )
 

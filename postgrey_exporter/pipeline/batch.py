@@ -1,4 +1,4 @@
-"""Logs that are named on the command line, added up in memory: no state, no position."""
+"""Counts logs that are named on the command line, in memory: no state, no position."""
 
 from __future__ import annotations
 
@@ -33,17 +33,15 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT: Final = Path("standard input")
 _LOOK: Final = 4096
-STRETCH_SIZE: Final = 8 << 20
-"""Bytes of a plain file that one core reads at a time."""
 _SETTLED_TOGETHER: Final = 125_000
-"""Attempts kept in memory before they are settled: some megabytes."""
+"""Attempts that are kept in memory before they settle: some megabytes."""
 
 Block = tuple["Decisions", int]
-"""The decisions of a block of lines, and how many bytes of the file it is."""
+"""The decisions of a block of lines, and the bytes that the block takes in the file."""
 
 
 class Period(NamedTuple):
-    """A stretch of time in seconds since the epoch; open where there is no bound."""
+    """A period in seconds since the epoch; ``None`` is no bound."""
 
     since: float | None = None
     until: float | None = None
@@ -51,12 +49,12 @@ class Period(NamedTuple):
 
 
 @dataclass(slots=True)
-class Reading:
-    """What logs added up to, and what kept some of them from being read."""
+class BatchResult:
+    """The counts of some logs, and the problems with them."""
 
     tally: Tally
     problems: list[str] = field(default_factory=list)
-    """One line for each log that was not read, or not to its end: the counts are then partial."""
+    """One line for each log that was not read, or not to its end. The counts are partial then."""
     logs: int = 0
     """How many logs were read, at least in part."""
     newest: float | None = None
@@ -64,31 +62,41 @@ class Reading:
 
 
 class _Buffer(threading.local):
-    """A buffer for each thread: to have a new one for each stretch costs a tenth of the time of reading it."""
+    """A buffer for each thread: a new one for each stretch would take a tenth of the time of reading it."""
 
     def __init__(self) -> None:
         self.content = bytearray(BLOCK_SIZE)
 
 
 class LogReader:
-    """Adds up logs of any compression."""
+    """Counts the decisions of logs of any compression."""
 
     def __init__(
-        self, parser: Parser, period: Period, now: float, progress: Callable[[int], None] = lambda _: None
+        self,
+        parser: Parser,
+        period: Period,
+        now: float,
+        progress: Callable[[int], None] = lambda _: None,
+        *,
+        stretch_bytes: int = 8 << 20,
     ) -> None:
-        """Take what the lines are parsed with, which moments count, the present, and who is told of bytes read."""
+        """Create a reader for the decisions of a period. It calls ``progress`` with the bytes of each block.
+
+        One core reads so many ``stretch_bytes`` of a plain file at a time.
+        """
         keep_large_apart()
+        self._stretch_bytes = stretch_bytes
         self._parser = parser
         self._now = now
         self._progress = progress
         self._seen: set[tuple[int, int]] = set()
         self._buffer = _Buffer()
-        self.reading = Reading(Tally(parser.keyed, since=period.since, until=period.until))
+        self.result = BatchResult(Tally(parser.keyed, since=period.since, until=period.until))
 
     def read_files(self, logs: Iterable[Path]) -> None:
-        """Read files, the oldest first. One that was read already, by whatever name, is passed over.
+        """Read files, the oldest first. Skips a file that was read already, by whatever name.
 
-        Trouble becomes a problem.
+        An error becomes one of the result's problems.
         """
         in_turn(self._jobs(logs), self._take, cores())
         give_back_free()
@@ -96,9 +104,9 @@ class LogReader:
     def read_stream(self, stream: IO[bytes], tag: str) -> None:
         """Read a stream that can't be sought, such as standard input: a log, or what journalctl prints.
 
-        ``tag`` is what postgrey's journal entries become lines of.
+        ``tag`` is the syslog tag that lines made of postgrey's journal entries get.
         """
-        # Imported late: who names files should not wait for it.
+        # Imported late: reading files should not wait for it.
         from postgrey_exporter.sources.journal.text import form_of, journal_lines  # noqa: PLC0415
 
         buffered = (
@@ -108,7 +116,7 @@ class LogReader:
             with reading_errors(STANDARD_INPUT):
                 head = buffered.peek(_LOOK)
                 form = form_of(head)
-                self.reading.logs += 1
+                self.result.logs += 1
                 blocks = (
                     journal_lines(buffered, form, tag) if form else whole_lines(decompressed(buffered, kind_of(head)))
                 )
@@ -118,7 +126,7 @@ class LogReader:
             self._note_problem(error)
 
     def read_source(self, source: Source) -> None:
-        """Read what a source has: a log with its rotated files, or the journal."""
+        """Read a source: a log with its rotated files, or the journal."""
         try:
             source.resume(None)
             for batch in source.batches(self._now):
@@ -126,15 +134,15 @@ class LogReader:
             status = source.status()
         finally:
             source.close()
-        self.reading.problems.extend(status.unreadable)
+        self.result.problems.extend(status.unreadable)
         if status.error is not None:
-            self.reading.problems.append(status.error)
+            self.result.problems.append(status.error)
         else:
-            self.reading.logs += 1
-        self.reading.newest = self.reading.tally.last_event
+            self.result.logs += 1
+        self.result.newest = self.result.tally.last_event
 
     def _jobs(self, logs: Iterable[Path]) -> Iterator[Iterator[Block | LogFileError]]:
-        """Yield what reads the files: a large plain one in several stretches."""
+        """Yield a job for each file, and several for a large plain one."""
         for path in sorted(logs, key=_last_written):
             try:
                 with reading_errors(path), open_regular(path) as raw:
@@ -152,22 +160,22 @@ class LogReader:
         kind = kind_of(head)
         if kind == "plain" and looks_binary(head):
             raise LogFileError(f"{path}: is a binary file; name a log file")
-        self.reading.logs += 1
-        self.reading.newest = max(self.reading.newest or 0.0, about.st_mtime)
+        self.result.logs += 1
+        self.result.newest = max(self.result.newest or 0.0, about.st_mtime)
         if kind != "plain":
             yield _until_error(self._from_archive(path, os.dup(raw.fileno()), about))
             return
-        for begin in range(0, max(1, about.st_size), STRETCH_SIZE):
+        for begin in range(0, max(1, about.st_size), self._stretch_bytes):
             yield _until_error(self._from_stretch(path, os.dup(raw.fileno()), about, begin))
 
     def _from_stretch(self, path: Path, file: int, about: os.stat_result, begin: int) -> Iterator[Block]:
         with reading_errors(path), os.fdopen(file, "rb", buffering=0):
             parser = self._parser.another()
-            is_last = begin + STRETCH_SIZE >= about.st_size
-            stretch = Stretch(file, begin, inf if is_last else begin + STRETCH_SIZE, self._buffer.content)
+            is_last = begin + self._stretch_bytes >= about.st_size
+            stretch = Stretch(file, begin, inf if is_last else begin + self._stretch_bytes, self._buffer.content)
             for lines in stretch.blocks():
                 yield parser.read(lines, about.st_mtime, self._now), len(lines)
-            if stretch.at < min(begin + STRETCH_SIZE, about.st_size):
+            if stretch.at < min(begin + self._stretch_bytes, about.st_size):
                 raise LogFileError(f"{path}: shrank while it was read; read it again")
 
     def _from_archive(self, path: Path, file: int, about: os.stat_result) -> Iterator[Block]:
@@ -188,18 +196,18 @@ class LogReader:
             self._progress(read)
 
     def _add(self, decisions: Decisions) -> None:
-        tally = self.reading.tally
+        tally = self.result.tally
         tally.add(decisions)
         if tally.unsettled >= _SETTLED_TOGETHER:
             tally.settle()
 
     def _note_problem(self, error: LogFileError) -> None:
-        if str(error) not in self.reading.problems:
-            self.reading.problems.append(str(error))
+        if str(error) not in self.result.problems:
+            self.result.problems.append(str(error))
 
 
 def _until_error(blocks: Iterable[Block]) -> Iterator[Block | LogFileError]:
-    """Yield blocks, and what ended them where that is trouble with the log."""
+    """Yield blocks and, if trouble with the log ends them, the error."""
     try:
         yield from blocks
     except LogFileError as error:

@@ -137,22 +137,19 @@ def test_what_several_parsers_read_of_a_log_adds_up_to_what_one_parses() -> None
 
 
 @pytest.mark.parametrize("size", [100, 10_000, 1 << 20])
-def test_a_log_read_in_stretches_by_several_cores_adds_up_to_what_one_parses(
-    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("postgrey_exporter.pipeline.batch.STRETCH_SIZE", size)
+def test_a_log_read_in_stretches_by_several_cores_adds_up_to_what_one_parses(size: int, tmp_path: Path) -> None:
     lines = [line.encode() for line in week(SEEN) if " postgrey[" in line][:1000]
     # A line without its end, and one that is longer than a stretch.
     lines[500:500] = [b"x" * 5000 + b"\n"]
     log = tmp_path / "mail.log"
     log.write_bytes(b"".join(lines)[:-1])
     parser = Parser(zone=UTC, secret=SECRET)
-    reader = LogReader(parser, Period(), SEEN)
+    reader = LogReader(parser, Period(), SEEN, stretch_bytes=size)
     reader.read_files([log])
 
-    tally = reader.reading.tally
+    tally = reader.result.tally
     parsed = parser.parse(log.read_bytes(), SEEN)
-    assert (reader.reading.problems, dict(tally.lines)[DECISION]) == ([], len(parsed.decisions))
+    assert (reader.result.problems, dict(tally.lines)[DECISION]) == ([], len(parsed.decisions))
     found = {facts.domain: told_of_facts(facts, LISTS, SEEN) for facts in tally.facts()}
     expected = {facts.domain: facts for facts in reference_of(tally, parsed.decisions).facts()}
     assert found == {domain: told_of_facts(facts, LISTS, SEEN, pytest.approx) for domain, facts in expected.items()}

@@ -219,8 +219,8 @@ def test_a_log_that_shrinks_while_it_is_read_is_partial(tmp_path: Path) -> None:
 
     reader = LogReader(Parser(), Period(), time.time(), shrink)
     reader.read_files([log])
-    assert "shrank while it was read" in reader.reading.problems[0]
-    assert reader.reading.tally.lines["decision"] > 0
+    assert "shrank while it was read" in reader.result.problems[0]
+    assert reader.result.tally.lines["decision"] > 0
 
 
 def test_csv_has_a_line_for_each_domain_below_a_header(report: Any, tmp_path: Path) -> None:
@@ -386,8 +386,8 @@ def test_a_source_is_read_with_its_rotated_files(tmp_path: Path) -> None:
     (tmp_path / "mail.log.1").write_text(EARLY * 2)
     reader = LogReader(Parser(), Period(), (tmp_path / "mail.log").stat().st_mtime)
     reader.read_source(FileSource(tmp_path / "mail.log", 7 * 86400.0))
-    assert reader.reading.tally.lines["decision"] == 3
-    assert (reader.reading.logs, reader.reading.problems) == (1, [])
+    assert reader.result.tally.lines["decision"] == 3
+    assert (reader.result.logs, reader.result.problems) == (1, [])
 
 
 def test_a_source_that_can_not_be_read_is_a_problem_with_its_reason(tmp_path: Path) -> None:
@@ -397,7 +397,7 @@ def test_a_source_that_can_not_be_read_is_a_problem_with_its_reason(tmp_path: Pa
 
     reader = LogReader(Parser(), Period(), 0.0)
     reader.read_source(FileSource(tmp_path / "mail.log", 7 * 86400.0))
-    assert (reader.reading.logs, reader.reading.problems) == (0, [f"{tmp_path}/mail.log: no such file"])
+    assert (reader.result.logs, reader.result.problems) == (0, [f"{tmp_path}/mail.log: no such file"])
 
 
 SAMPLE_NAMES = [
