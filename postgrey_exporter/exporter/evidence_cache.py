@@ -1,8 +1,8 @@
-"""The evidence of the domains that are shown, kept from scrape to scrape and computed anew where something changed.
+"""The evidence of the domains that are shown, kept between scrapes and worked out anew after a change.
 
-A domain's evidence changes with its decisions, with the lists and with the turn of the hour: then the window moves
-on, and what is lost is judged as of the hour's begin. So it is worked out where a decision came, and for all domains
-when a list or the hour changed.
+A domain's evidence changes with its decisions, with the lists and with the turn of the hour: then the window moves,
+and messages are judged lost as of the begin of the hour. So a decision makes its domain's evidence out of date, and a change of
+the lists or of the hour that of all domains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def judged_at(now: float) -> float:
-    """Return the moment for which evidence in metrics holds: the begin of the hour."""
+    """Return the moment that the evidence in metrics is of: the begin of the hour."""
     return now - now % HOUR
 
 

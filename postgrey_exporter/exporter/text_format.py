@@ -1,6 +1,6 @@
-"""The text formats: prometheus-client's own, but for the series of thousands of domains, which are written at once.
+"""The text formats of prometheus-client, with a quicker way for the series of thousands of domains.
 
-The line of a sample is the same in all of its formats; only the lines that head a metric differ, and the end.
+A sample looks the same in all formats. Only the head of a metric and the end of the text differ.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 _END: Final = b"# EOF\n"
-"""What OpenMetrics ends with."""
+"""The end of an OpenMetrics text."""
 
 
 class ByDomain:
     """A metric with series for each domain."""
 
     def __init__(self, head: Metric) -> None:
-        """Take its name and help, in a metric without samples."""
+        """Create it without series. ``head`` is a metric without samples that has the name and the help."""
         self.head = head
-        self.lines: list[str] = []
+        self.samples: list[str] = []
         self._name = f"{head.name}_total" if head.type == "counter" else head.name
 
     def add(self, labels: str, value: float) -> None:
-        """Add a series; its labels are as they are written, in the order of their names."""
-        self.lines.append(f"{self._name}{{{labels}}} {_number(value)}\n")
+        """Add a series. ``labels`` is their text, in the order of their names."""
+        self.samples.append(f"{self._name}{{{labels}}} {_number(value)}\n")
 
 
 def label(domain: str) -> str:
-    """Return the label of a domain as it is written."""
+    """Return the text of a domain's label."""
     escaped = domain.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
     return f'domain="{escaped}"'
 
@@ -47,7 +47,7 @@ def exposition(
     parts: list[bytes] = []
     for family in families:
         if isinstance(family, ByDomain):
-            parts += encode(_Only(family.head)), "".join(family.lines).encode()
+            parts += encode(_Only(family.head)), "".join(family.samples).encode()
         else:
             parts.append(encode(_Only(family)))
     parts += [encode(other) for other in others]

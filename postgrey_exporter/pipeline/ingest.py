@@ -69,12 +69,7 @@ class Ingest:
     """Reads the sources into the store. For one thread at a time. The store is closed by its owner."""
 
     def __init__(
-        self,
-        store: Store,
-        sources: Sequence[Source],
-        parser: Parser,
-        lists: ListFiles,
-        limits: Limits = Limits(),
+        self, store: Store, sources: Sequence[Source], parser: Parser, lists: ListFiles, limits: Limits = Limits()
     ) -> None:
         """Set each source to its committed position. Raises `StateError`."""
         self.store = store

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 300.0
-"""The longest time between two looks at the sources that `Store.note_look` keeps."""
+"""`Store.note_look` records a look only when the recorded one is this old."""
 
 
 class Store:
@@ -56,10 +56,7 @@ class Store:
         most_messages: int = MOST_MESSAGES,
         busy_seconds: float = BUSY_SECONDS,
     ) -> None:
-        """Open the state, or create it. Raises `StateError`; nothing is overwritten.
-
-        ``busy_seconds`` is how long another program may lock the state.
-        """
+        """Open the state, or create it. Raises `StateError`; nothing is overwritten."""
         self.path = path
         self._window = window
         self.max_domains = max_domains
@@ -99,22 +96,14 @@ class Store:
 
     def position(self, source: str) -> dict[str, Any] | None:
         """Return the committed position of a source, ``None`` at its first start."""
-        position, _ = self.followed().get(source, (None, None))
-        return position
+        return self.followed().get(source, (None, None))[0]
 
     def followed(self) -> dict[str, tuple[dict[str, Any], float | None]]:
         """Return the position of each source that was read, and the time of its latest decision."""
         with translated(self.path):
-            return positions(self._db)
+            return positions(self._file.db)
 
-    def merge(
-        self,
-        source: str,
-        increment: Increment,
-        position: dict[str, Any],
-        lists: Lists,
-        now: float,
-    ) -> None:
+    def merge(self, source: str, increment: Increment, position: dict[str, Any], lists: Lists, now: float) -> None:
         """Judge an increment by the lists, add it, and set its source's position, in one transaction.
 
         The increment has settled then. Raises `StateError`; the state is then as it was.
@@ -172,7 +161,7 @@ class Store:
         """Tell whether there are more than so many clients, for which `prune` and `judge` take long."""
         with translated(self.path):
             query = "SELECT count(*) FROM (SELECT 1 FROM client LIMIT ?)"
-            count: int = self._db.execute(query, (few + 1,)).fetchone()[0]
+            count: int = self._file.db.execute(query, (few + 1,)).fetchone()[0]
         return count > few
 
     def prune(self, now: float) -> None:
@@ -203,10 +192,6 @@ class Store:
                 # Whoever parses goes on hashing with it, also where the state was begun anew.
                 self._meta.set("secret", self._secret)
 
-    @property
-    def _db(self) -> sqlite3.Connection:
-        return self._file.db
-
     def _move_window(self, db: sqlite3.Connection, now: float) -> tuple[int, int]:
         """Move the window; return its first hour, and the first hour that is kept."""
         first_hour, before = self._window.first_hour(now), self._meta.get("first_hour")
@@ -225,16 +210,16 @@ class Store:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         self.check()
         with translated(self.path):
-            self._db.execute("BEGIN IMMEDIATE")
+            self._file.db.execute("BEGIN IMMEDIATE")
             try:
                 if not self._file.is_in_place():
                     raise StateError(f"{self.path}: the state was taken away just now; trying again")
-                yield self._db
-                self._db.execute("COMMIT")
+                yield self._file.db
+                self._file.db.execute("COMMIT")
             except BaseException:
                 self._meta.forget()
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                if self._file.db.in_transaction:
+                    self._file.db.execute("ROLLBACK")
                 raise
 
     def _keep_messages_bounded(self, written: int) -> int:
@@ -242,7 +227,7 @@ class Store:
         room = self._message_room - written
         if room >= 0:
             return room
-        given_up, room = give_up_oldest(self._db, self._most_messages)
+        given_up, room = give_up_oldest(self._file.db, self._most_messages)
         if given_up:
             self._meta.set("given_up", (self._meta.get("given_up") or 0) + given_up)
         return room

@@ -1,4 +1,4 @@
-"""Which path answers what."""
+"""The paths, and what answers a request for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One client's connection: what it sends is read by h11, within limits of time and size, and costs no thread."""
+"""A client's connection. h11 reads the requests, within limits of time and size; a connection costs no thread."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from postgrey_exporter.exporter.http.connection_limit import ConnectionLimit
 
 MOST_HEAD_BYTES: Final = 32 << 10
-"""Size of a request's line and headers."""
+"""Largest size of a request's line and headers."""
 _PIECE_BYTES: Final = 128 << 10
-"""So much of an answer waits for a slow client; the rest is shared with others who read the same. Less than two of
-the segments that loopback carries would have each end wait for the other."""
+"""The piece of an answer that is copied for a slow client; the rest is shared by all clients of the same answer. With
+less than two of loopback's segments each end would wait for the other."""
 
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _VERSIONS: Final = (b"1.0", b"1.1")
@@ -40,15 +40,6 @@ class Timeouts(NamedTuple):
     linger: float = 1.0
     """For what a refused client still sends, which is discarded: closing at once would reset the connection, and the
     client would not see why it is refused (RFC 9112, section 9.6)."""
-
-
-class RefusedError(Exception):
-    """A request that is not answered; its status says why."""
-
-    def __init__(self, status: HTTPStatus) -> None:
-        """Create the error with the status to answer."""
-        super().__init__(status.phrase)
-        self.status = status
 
 
 class Connection(asyncio.Protocol):
@@ -143,10 +134,9 @@ class Connection(asyncio.Protocol):
             self._refuse(HTTPStatus(error.error_status_hint))
             return
         if isinstance(event, h11.Request):
-            try:
-                request = _accepted(event)
-            except RefusedError as error:
-                self._refuse(error.status, event.method)
+            request = _accepted(event)
+            if isinstance(request, HTTPStatus):
+                self._refuse(request, event.method)
                 return
             self._http.next_event()  # its end: it has no body
             self._forbid()
@@ -218,17 +208,17 @@ class Connection(asyncio.Protocol):
             self._limit.cancel()
 
 
-def _accepted(event: h11.Request) -> Request:
-    """Return a request that can be answered. Raises `RefusedError`."""
+def _accepted(event: h11.Request) -> Request | HTTPStatus:
+    """Return a request that can be answered, or the status that it is refused with."""
     size = len(event.target) + sum(len(name) + len(value) for name, value in event.headers)
     if size > MOST_HEAD_BYTES:
-        raise RefusedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     if event.http_version not in _VERSIONS:
-        raise RefusedError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+        return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
     headers: dict[str, str] = {}
     for name_bytes, value_bytes in event.headers:
         name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
-        raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     return Request(event.method.decode("ascii"), path_of(event.target.decode("latin-1")), headers)

@@ -1,4 +1,4 @@
-"""A request and its answer, as far as this exporter cares for them."""
+"""A request and its answer: the parts that this exporter uses."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class Request(NamedTuple):
-    """A request without a body; one with a body is refused before it gets here."""
+    """A request without a body. Requests with a body are refused before."""
 
     method: str
     path: str
     headers: Mapping[str, str]
-    """By their names in lower case; several of one name are joined by commas, as RFC 9110, section 5.2, has it."""
+    """By name in lower case. Several headers of one name are joined by commas (RFC 9110, section 5.2)."""
 
 
 class Answer(NamedTuple):
-    """What a request is answered with."""
+    """The answer to a request."""
 
     status: HTTPStatus
     headers: Mapping[str, str]
@@ -28,7 +28,7 @@ class Answer(NamedTuple):
 
     @classmethod
     def text(cls, status: HTTPStatus, message: str, **headers: str) -> Answer:
-        """Return a line of text as an answer."""
+        """Return an answer of one line of text."""
         return cls(status, {"Content-Type": "text/plain; charset=utf-8"} | headers, f"{message}\n".encode())
 
 

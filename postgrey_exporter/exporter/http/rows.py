@@ -1,4 +1,4 @@
-"""What the page's tables show: the domains of the view, each looked at as far as that is quick."""
+"""The rows of the page's tables: the domains of the view, with what is quick to find out about each."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Gatherer:
         """Return rows with their advice, as far as it is known or quickly worked out."""
         kept: dict[str, tuple[Hashable, Advice | None]] = {}
         left = most = self._limits.advised
-        # Those first of which nothing is known: what others have may be old for a while.
+        # Domains without advice come first: the advice on the others may be old for a while.
         for row in sorted(rows, key=lambda row: row.domain in self._advice):
             known = self._advice.get(row.domain)
             made_from = row.unreviewed, row.totals, view.evidence.get(row.domain), view.lists

@@ -1,4 +1,4 @@
-"""Listening: one thread with an event loop serves all connections of all addresses."""
+"""The web server: one thread with an event loop serves all connections of all addresses."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _log = logging.getLogger(__name__)
 
 _NO_ROOM: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _AT_ONCE: Final = 32
-"""So many connections are accepted before others have their turn, and so many closed for want of descriptors."""
+"""Connections that are accepted together, and that are closed together when there are no descriptors left."""
 _PAUSE_SECONDS: Final = 0.2
-"""How long no connection is accepted for want of descriptors: those that were closed are free by then."""
+"""Pause of accepting when there are no descriptors left: those of closed connections are free by then."""
 _STOP_SECONDS: Final = 0.3
-"""How long requests under way may take when the exporter ends."""
+"""Time for requests under way when the exporter ends."""
 _BACKLOG: Final = 512
 
 
@@ -42,7 +42,7 @@ class ListenAddress:
     port: int
 
     def __str__(self) -> str:
-        """Return it as it is written in ``--web.listen-address``."""
+        """Return the address as written in ``--web.listen-address``."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -72,12 +72,12 @@ class Server:
                 ) from error
 
     def start(self) -> None:
-        """Answer requests from now on. Raises `OSError` where the system lacks what an event loop needs."""
+        """Answer requests from now on. Raises `OSError` if the system can't provide an event loop."""
         self._thread.start()
         self._begun.result()
 
     def stop(self) -> None:
-        """Stop listening; requests under way get a moment to end."""
+        """Stop listening. Requests under way get a moment to end."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(2 * _STOP_SECONDS)
@@ -147,7 +147,7 @@ class Server:
             accepted.close()
 
     def _note_no_descriptor(self, error: OSError) -> None:
-        """Close what has been idle longest, and go on when it is closed: to try again at once would spin."""
+        """Close the longest idle connections, and accept again when they are closed: an immediate try would spin."""
         if self._log_limit.is_news("descriptors"):
             _log.error(
                 "no connection can be accepted: %s; those that have been idle longest are closed; raise LimitNOFILE",
@@ -164,7 +164,7 @@ class Server:
 
 
 def _bound(address: ListenAddress) -> socket.socket:
-    """Return a socket that listens at an address; of several of a name, the first that can be had."""
+    """Return a socket that listens at an address; of several that a name has, at the first that is free."""
     if not address.host and socket.has_dualstack_ipv6():
         return _listening(socket.AF_INET6, ("", address.port))
     failed: OSError | None = None
@@ -186,7 +186,7 @@ def _listening(family: int, place: tuple[Any, ...]) -> socket.socket:
 
 
 def _reason(error: OSError | UnicodeError) -> str:
-    """Return the system's word for it; Python wraps it in a sentence of its own."""
+    """Return the system's message without the sentence that Python puts around it."""
     if isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno:
         return os.strerror(error.errno)
     return getattr(error, "strerror", None) or str(error)

@@ -60,7 +60,7 @@ class Service:
     def counted(self, seconds_later: float = 0) -> int:
         """Read on, and return how many decisions the state holds."""
         self.ingest.advance(NOW + seconds_later)
-        (total,) = self.store._db.execute("SELECT coalesce(sum(total), 0) FROM decision").fetchone()  # noqa: SLF001
+        (total,) = self.store._file.db.execute("SELECT coalesce(sum(total), 0) FROM decision").fetchone()  # noqa: SLF001
         assert isinstance(total, int)
         return total
 
