@@ -1,8 +1,8 @@
 """The evidence of the domains that are shown, kept between scrapes and worked out anew after a change.
 
 A domain's evidence changes with its decisions, with the lists and with the turn of the hour: then the window moves,
-and messages are judged lost as of the begin of the hour. So a decision makes its domain's evidence out of date, and a change of
-the lists or of the hour that of all domains.
+and messages are judged lost as of the begin of the hour. So a decision makes its domain's evidence out of date, and a
+change of the lists or of the hour that of all domains.
 """
 
 from __future__ import annotations

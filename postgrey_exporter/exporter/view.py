@@ -77,9 +77,9 @@ class ViewMaker:
             with self._using_reader, memory_for("work out evidence", self._ingest.store.path):
                 is_updated = self.evidence.refresh(self._reader, now, is_enough)
         except StateError as error:
-            self._log.note_state("evaluated", error)
+            self._log.note_state("looked through", error)
             return False
-        self._log.note_state("evaluated")
+        self._log.note_state("looked through")
         return is_updated
 
     def _take_snapshot(self) -> Snapshot:
