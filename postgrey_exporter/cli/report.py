@@ -59,7 +59,7 @@ def _rendered(report: Report, form: str) -> Iterable[str]:
     if form == "json":
         from postgrey_exporter.report.machine import as_json  # noqa: PLC0415
 
-        return [as_json(report)]
+        return as_json(report)
     if form == "csv":
         from postgrey_exporter.report.machine import as_csv  # noqa: PLC0415
 

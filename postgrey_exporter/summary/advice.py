@@ -85,17 +85,21 @@ def advise(
     if domain == UNKNOWN:
         return ON_NAMELESS
     if _is_pool(parties.mail):
-        return _on_pool(parties, ignored(), propose=propose)
+        return _on_pool(domain, parties, ignored(), propose=propose)
     lines, attempts = parties.lines, _attempts(parties)
     if lines.attempts >= LEAST_LINES_SHARE * attempts:
         return Advice("ignore", (_from_lines, lines.attempts, attempts, lines.evidence), None)
     advice = _on_servers(parties.servers)
     if advice.kind == "look" and propose:
-        return advice._replace(entry=whitelist_entry(parties.servers.names(), parties.lines.names() | ignored()))
+        return Advice(
+            advice.kind,
+            advice.reason,
+            whitelist_entry(parties.servers.names(), parties.lines.names() | ignored(), domain),
+        )
     return advice
 
 
-def _on_pool(parties: Parties, ignored: AbstractSet[str], *, propose: bool) -> Advice:
+def _on_pool(domain: str, parties: Parties, ignored: AbstractSet[str], *, propose: bool) -> Advice:
     known, covered_attempts, attempts = parties.mail.evidence, parties.mail.attempts, _attempts(parties)
     outnumbered = _is_outnumbered(parties)
     is_alone = covered_attempts == attempts and not ignored
@@ -104,7 +108,7 @@ def _on_pool(parties: Parties, ignored: AbstractSet[str], *, propose: bool) -> A
         entry = None
     else:
         names = parties.mail.names()
-        entry = whitelist_entry(names, (parties.servers.names() - names) | parties.lines.names() | ignored)
+        entry = whitelist_entry(names, (parties.servers.names() - names) | parties.lines.names() | ignored, domain)
     if outnumbered:
         return Advice("look", (_outnumbered, parties), entry)
     if entry is None and not is_alone:
