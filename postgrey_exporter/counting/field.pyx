@@ -42,7 +42,7 @@ cdef Py_ssize_t copy_name(const unsigned char **field, const unsigned char *end,
     if not 0 < size <= LONGEST_NAME or at[size - 1] == c".":
         return -1
     for place in range(size):
-        is_odd |= (at[place] <= c" ") | (at[place] >= DELETE)
+        is_odd |= (at[place] <= c" ") | (at[place] >= DELETE) | (at[place] == c"=")
     _copy_lowered(name, at, size)
     field[0] = at + size
     return -1 if is_odd else size

@@ -26,10 +26,11 @@ from postgrey_exporter.counting.field cimport LONGEST_TEXT, copy_address, copy_m
 from postgrey_exporter.counting.hashing cimport KeyedHash
 from postgrey_exporter.counting.system cimport memmem
 
-from postgrey_exporter.syslog import FRESH_SECONDS, TRADITIONAL_STAMP_SIZE
+from postgrey_exporter.syslog import FRESH_SECONDS, REPEATED_SIZE, TRADITIONAL_STAMP_SIZE
 
 cdef double FRESH = FRESH_SECONDS
 cdef size_t TRADITIONAL_SIZE = TRADITIONAL_STAMP_SIZE
+cdef size_t REPEATED = REPEATED_SIZE
 cdef enum:
     ISO_SECONDS_SIZE = 19
     MOST_FRACTION_DIGITS = 9
@@ -100,6 +101,9 @@ cdef class UsualLines:
                 return Kind.UNUSUAL
             at = <const unsigned char *>memchr(at, c" ", end - at) if at < end else NULL
             if at == NULL or at == line + stamp + 1:
+                return Kind.FOREIGN
+            # See syslog.is_repeated.
+            if stamp != TRADITIONAL_SIZE and memmem(line + stamp, at - line - stamp, line + stamp - REPEATED, REPEATED):
                 return Kind.FOREIGN
             self._header = line
             self._header_size = at - line + 1

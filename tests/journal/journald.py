@@ -64,6 +64,12 @@ class Journald(Daemon):
             sender.connect(str(self._sockets / "socket"))
             sender.send(content)
 
+    def send_syslog(self, message: bytes) -> None:
+        """Send one datagram as ``syslog(3)`` does."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.connect(str(self._sockets / "dev-log"))
+            sender.send(message)
+
     def control(self, *arguments: str) -> str:
         """Have journalctl do something: ``--rotate``, ``--vacuum-files=1``, ``--sync``."""
         done = subprocess.run(

@@ -12,13 +12,14 @@ from parts.postgrey import Postgrey
 from parts.prometheus import Alert, Prometheus, Sample
 from parts.receivers import SmtpSink, WebhookReceiver
 from parts.requirement import find_program, lacking, require
-from parts.rsyslog import Rsyslog, Template
+from parts.rsyslog import DebianRsyslog, Rsyslog, Template
 from parts.waiting import free_port, wait_until
 
 __all__ = [
     "Alert",
     "Alertmanager",
     "Daemon",
+    "DebianRsyslog",
     "PartError",
     "Postgrey",
     "Prometheus",
