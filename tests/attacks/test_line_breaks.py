@@ -154,7 +154,8 @@ def in_file(rsyslog: DebianRsyslog) -> None:
 
 
 def written(rsyslog: DebianRsyslog, text: bytes) -> None:
-    wait_until(lambda: text.replace(b"app:", b"") in rsyslog.logfile.read_bytes(), what=f"{text!r} in the log")
+    wanted = text.removeprefix(NO_BLANK)
+    wait_until(lambda: rsyslog.logfile.exists() and wanted in rsyslog.logfile.read_bytes(), what=f"{wanted!r} in the log")
 
 
 UDP: Final = 'module(load="imudp")\ninput(type="imudp" address="127.0.0.1" port="{port}")'
@@ -209,8 +210,6 @@ ALLOWS: Final = {
 def forged(case: Case, folder: Path) -> int:
     """Return how many decisions are counted that are not postgrey's."""
     with DebianRsyslog(case.added) as rsyslog:
-        rsyslog.send(STAMP + b"postfix/master[1]: daemon started")
-        wait_until(rsyslog.logfile.exists)
         case.attack(rsyslog)
         rsyslog.send(STAMP + END)
         written(rsyslog, END)
@@ -250,17 +249,19 @@ def test_no_line_break_in_a_journal_entry_makes_a_line_that_counts(way: str, tmp
         journald = stack.enter_context(Journald())
         ours = stack.enter_context(journald.stream("postgrey", "postgrey.service"))
         theirs = stack.enter_context(journald.stream("app", "app.service"))
-        for text in texts(b""):
-            if way == "standard output":
-                theirs.sendall(text + b"\n")
-            elif way == "native":
-                journald.send([("SYSLOG_IDENTIFIER", b"app"), ("MESSAGE", text)])
-                journald.send([("SYSLOG_IDENTIFIER", b"app\npostgrey"), ("MESSAGE", DECISION)])
-            elif way == "syslog":
+
+        def send(text: bytes) -> None:
+            if way == "syslog":
                 journald.send_syslog(STAMP + NO_BLANK + text)
-        if way == "overlong":
-            for header in HEADERS:
-                theirs.sendall(b"x" * LINE_MAX + header + DECISION + b"\n")
+            elif way == "native":
+                journald.send([("SYSLOG_IDENTIFIER", b"app\npostgrey"), ("MESSAGE", text)])
+            else:
+                theirs.sendall(text + b"\n")
+
+        for text in (b"x" * LINE_MAX + header + DECISION for header in HEADERS) if way == "overlong" else texts(b""):
+            send(text)
+        send(b" all was sent")
+        journald.holds("all was sent")
         ours.sendall(END.partition(b": ")[2] + b"\nlast words\n")
         journald.holds("last words")
         found = collected([f"--journal-directory={journald.files}", "--window=3650d"], tmp_path)
