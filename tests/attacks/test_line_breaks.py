@@ -1,4 +1,4 @@
-"""Line breaks in another program's message: none makes a line that counts as postgrey's, by the real loggers' defaults.
+"""Line breaks in another program's message make no line that counts as postgrey's, by the real loggers' defaults.
 
 docs/bare-lines.md has what is shown here as a table, and the settings that do allow it.
 """
@@ -45,7 +45,7 @@ HEADERS: Final = (b"", b"postgrey[1]: ", ISO + b" mx1 postgrey[1]: ", b"Nov 30 1
 STAMP: Final = b"<22>Nov 30 12:00:00 "
 SMTPD: Final = b"postfix/smtpd[1]: "
 NO_BLANK: Final = b"app:"
-"""How a program begins that leaves the blank behind its tag out: to rsyslog's imuxsock its text is tag, up to a blank."""
+"""A tag without a blank behind it: to rsyslog's imuxsock the text up to the first blank is tag too."""
 END: Final = b"postgrey[1]: action=pass, reason=client AWL, " + FIELDS
 """The one decision that is postgrey's: the last message, so that all are written when it is."""
 OVERLONG: Final = range(8192 - 200, 8192 + 1)
@@ -155,7 +155,8 @@ def in_file(rsyslog: DebianRsyslog) -> None:
 
 def written(rsyslog: DebianRsyslog, text: bytes) -> None:
     wanted = text.removeprefix(NO_BLANK)
-    wait_until(lambda: rsyslog.logfile.exists() and wanted in rsyslog.logfile.read_bytes(), what=f"{wanted!r} in the log")
+    log = rsyslog.logfile
+    wait_until(lambda: log.exists() and wanted in log.read_bytes(), what=f"{wanted!r} in the log")
 
 
 UDP: Final = 'module(load="imudp")\ninput(type="imudp" address="127.0.0.1" port="{port}")'
@@ -199,8 +200,10 @@ ALLOWS: Final = {
     "escape off": Case(ESCAPE_OFF, to_socket(SMTPD)),
     "escape off, newer spelling": Case(ESCAPE_OFF_TODAY, to_socket(SMTPD)),
     "imfile, line breaks kept": Case(FILE.replace("$", 'startmsg.regex="^[0-9]" escapeLF="off"'), in_file),
-    "template without a tag": Case(
-        BY_TEXT_ALONE, lambda rsyslog: rsyslog.send(STAMP + b"app[1]: " + DECISION)
+    "template without a tag": Case(BY_TEXT_ALONE, lambda rsyslog: rsyslog.send(STAMP + b"app[1]: " + DECISION)),
+    "template without a tag, older spelling": Case(
+        '$template text,"%msg:2:$%\\n"\n*.*;auth.none -{directory}/log/syslog;text',
+        lambda rsyslog: rsyslog.send(STAMP + b"app[1]: " + DECISION),
     ),
     "imtcp, a line a frame, with a tag": Case(TCP.replace("$", ""), by_lines(b"postgrey[1]: ")),
     "imtcp, overlong, with a tag": Case(TCP.replace("$", ""), overlong_by_tcp(b"postgrey[1]: ")),
