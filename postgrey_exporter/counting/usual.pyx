@@ -103,8 +103,9 @@ cdef class UsualLines:
             if at == NULL or at == line + stamp + 1:
                 return Kind.FOREIGN
             # See syslog.is_repeated.
-            if stamp != TRADITIONAL_SIZE and memmem(line + stamp, at - line - stamp, line + stamp - REPEATED, REPEATED):
-                return Kind.FOREIGN
+            if stamp != TRADITIONAL_SIZE:
+                if memmem(line + stamp, at - line - stamp, line + stamp - REPEATED, REPEATED) != NULL:
+                    return Kind.FOREIGN
             self._header = line
             self._header_size = at - line + 1
             self._header_stamp = stamp
