@@ -22,40 +22,43 @@ _NAME: Final = "rsyslog"
 _RESTART: Final = "then: systemctl restart rsyslog"
 _MOST_FILES: Final = 200
 _ARGUMENTS: Final = r'\s*\(((?:[^"()]|"(?:[^"\\]|\\.)*")*)\)'
-_FLAGS: Final = re.MULTILINE | re.IGNORECASE
-_COMMENT: Final = re.compile(r"^\s*#.*$", re.MULTILINE)
-_INCLUDE: Final = re.compile(r'(?:^\s*\$IncludeConfig\s+|\binclude\s*\([^)]*file\s*=\s*")([^"\s]+)', _FLAGS)
+_COMMENT: Final = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
+_INCLUDE: Final = re.compile(
+    r'(?:^\s*\$IncludeConfig\s+|\binclude\s*\([^)]*file\s*=\s*")([^"\s]+)', re.MULTILINE | re.IGNORECASE
+)
 _KEEPS_BREAKS: Final = re.compile(
     r"^\s*\$EscapeControlCharactersOnReceive\s+off\b"
     r'|\bparser\.escapeControlCharactersOnReceive\s*=\s*"off"|\bescapeLF\s*=\s*"off"',
-    _FLAGS,
+    re.MULTILINE | re.IGNORECASE,
 )
 _FROM_NETWORK: Final = re.compile(
     r'\binput\s*\([^)]*type\s*=\s*"im(?:p?tcp|udp|relp)"|^\s*\$(?:InputP?TCP|UDP|InputRELP)ServerRun\b',
-    _FLAGS,
+    re.MULTILINE | re.IGNORECASE,
 )
-_TEMPLATE: Final = re.compile(r"\btemplate" + _ARGUMENTS + r'|^\s*\$template\s+([^,\s]+)\s*,\s*"([^\n]*)"', _FLAGS)
-_ACTION: Final = re.compile(r"\baction" + _ARGUMENTS + r"|^[^\n]+;[^\n]+$", _FLAGS)
+_TEMPLATE: Final = re.compile(
+    r"\btemplate" + _ARGUMENTS + r'|^\s*\$template\s+([^,\s]+)\s*,\s*"([^\n]*)"', re.MULTILINE | re.IGNORECASE
+)
+_ACTION: Final = re.compile(r"\baction" + _ARGUMENTS + r"|^[^\n]+;[^\n]+$", re.MULTILINE | re.IGNORECASE)
 _TAG: Final = re.compile(r"%(?:syslogtag|programname|app-name|rawmsg)\b", re.IGNORECASE)
 
 
 def checks(machine: Machine, logs: Sequence[Path]) -> list[Check]:
-    """Check rsyslog's configuration, where the exporter reads log files, ``logs``."""
-    if not logs or not machine.path(CONFIGURATION).is_file():
+    """Check rsyslog's configuration where the exporter reads log files, which are ``logs``."""
+    if not logs:
         return []
     made: list[Check] = []
     texts: dict[Path, str] = {}
-    for path in _files(machine):
-        try:
-            texts[path] = _COMMENT.sub("", path.read_text(errors="replace"))
-        except OSError as error:
-            made.append(unknown(_NAME, f"{path}: {error.strerror}: whether it keeps line breaks can't be told"))
+    for path, text in _texts(machine):
+        if isinstance(text, OSError):
+            made.append(unknown(_NAME, f"{path}: {text.strerror}: whether it keeps line breaks can't be told"))
+        else:
+            texts[path] = text
     headerless = {name for text in texts.values() for name in _headerless(text)}
     for path, text in texts.items():
         made += [
             mend(
                 _NAME,
-                f"{where}: line breaks in messages are kept: a message can make a line that counts as postgrey's",
+                f"{where}: keeps line breaks in messages, so that any program's message can count as postgrey's",
                 f"remove it, {_RESTART}",
             )
             for where in _places(path, text, _KEEPS_BREAKS.finditer(text))
@@ -63,7 +66,7 @@ def checks(machine: Machine, logs: Sequence[Path]) -> list[Check]:
         made += [
             mend(
                 _NAME,
-                f"{where}: the template names no program: any program's message can count as postgrey's",
+                f"{where}: the template names no program, so that any program's message can count as postgrey's",
                 f'use template="RSYSLOG_FileFormat", {_RESTART}',
             )
             for where in _places(path, text, _uses(text, headerless, logs))
@@ -79,20 +82,23 @@ def checks(machine: Machine, logs: Sequence[Path]) -> list[Check]:
     return made
 
 
-def _files(machine: Machine) -> Iterator[Path]:
-    """Yield the configuration and what it includes, as far as that may be listed."""
+def _texts(machine: Machine) -> Iterator[tuple[Path, str | OSError]]:
+    """Yield the configuration and what it includes, without comments, or why a file can't be read."""
     ahead = [machine.path(CONFIGURATION)]
     seen: set[Path] = set()
     while ahead and len(seen) < _MOST_FILES:
         path = ahead.pop(0)
-        if path in seen or not path.is_file():
+        if path in seen:
             continue
         seen.add(path)
-        yield path
         try:
+            if not path.is_file():
+                continue
             text = _COMMENT.sub("", path.read_text(errors="replace"))
-        except OSError:
+        except OSError as error:
+            yield path, error
             continue
+        yield path, text
         for found in _INCLUDE.finditer(text):
             ahead += sorted(machine.root.glob(found[1].lstrip("/")))
 
@@ -108,7 +114,7 @@ def _headerless(text: str) -> Iterator[str]:
 def _uses(text: str, templates: Iterable[str], logs: Iterable[Path]) -> Iterator[re.Match[str]]:
     """Yield the actions that write one of the logs by one of the templates."""
     for action in _ACTION.finditer(text):
-        target, _, after = action[0].partition(";")
+        target, _, after = action[0].rpartition(";")
         file = _argument("file", action[1]) or (target.split() or [""])[-1].lstrip("-")
         template = _argument("template", action[1]) or after.strip()
         if template in templates and any(str(log).endswith(file) for log in logs if file):

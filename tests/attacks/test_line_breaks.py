@@ -1,4 +1,4 @@
-"""No line break in another program's message makes a line that counts as postgrey's, by the real loggers' defaults.
+"""Line breaks in another program's message make no line that counts as postgrey's, by the real loggers' defaults.
 
 docs/bare-lines.md has what is shown here as a table, and the settings that do allow it.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +45,7 @@ HEADERS: Final = (b"", b"postgrey[1]: ", ISO + b" mx1 postgrey[1]: ", b"Nov 30 1
 STAMP: Final = b"<22>Nov 30 12:00:00 "
 SMTPD: Final = b"postfix/smtpd[1]: "
 NO_BLANK: Final = b"app:"
-"""How a program begins that has no blank behind its tag: to rsyslog's imuxsock the tag goes on up to a blank."""
+"""A tag without a blank behind it: to rsyslog's imuxsock the text up to the first blank is tag too."""
 END: Final = b"postgrey[1]: action=pass, reason=client AWL, " + FIELDS
 """The one decision that is postgrey's: the last message, so that all are written when it is."""
 OVERLONG: Final = range(8192 - 200, 8192 + 1)
@@ -120,7 +119,9 @@ def datagrams(rsyslog: DebianRsyslog) -> None:
             for count, text in enumerate(texts(STAMP + b"mx1 " + begin)):
                 sender.sendto(text, ("127.0.0.1", rsyslog.port))
                 if count % 50 == 0:  # UDP has no flow control
-                    time.sleep(0)
+                    mark = b"%smark %d." % (begin, count)
+                    sender.sendto(STAMP + b"mx1 " + mark, ("127.0.0.1", rsyslog.port))
+                    written(rsyslog, mark)
 
 
 def counted_frames(rsyslog: DebianRsyslog) -> None:
@@ -149,7 +150,13 @@ def by_tcp(rsyslog: DebianRsyslog, content: bytes) -> None:
 def in_file(rsyslog: DebianRsyslog) -> None:
     text = b"".join(b"1 %s\n" % text for begin in (SMTPD, NO_BLANK) for text in texts(begin))
     (rsyslog.directory / "app.log").write_bytes(text + b"2 done\n3 end of file\n4\n")
-    wait_until(lambda: b"2 done" in rsyslog.logfile.read_bytes(), what="rsyslog to have read the file")
+    written(rsyslog, b"2 done")
+
+
+def written(rsyslog: DebianRsyslog, text: bytes) -> None:
+    wanted = text.removeprefix(NO_BLANK)
+    log = rsyslog.logfile
+    wait_until(lambda: log.exists() and wanted in log.read_bytes(), what=f"{wanted!r} in the log")
 
 
 UDP: Final = 'module(load="imudp")\ninput(type="imudp" address="127.0.0.1" port="{port}")'
@@ -194,6 +201,10 @@ ALLOWS: Final = {
     "escape off, newer spelling": Case(ESCAPE_OFF_TODAY, to_socket(SMTPD)),
     "imfile, line breaks kept": Case(FILE.replace("$", 'startmsg.regex="^[0-9]" escapeLF="off"'), in_file),
     "template without a tag": Case(BY_TEXT_ALONE, lambda rsyslog: rsyslog.send(STAMP + b"app[1]: " + DECISION)),
+    "template without a tag, older spelling": Case(
+        '$template text,"%msg:2:$%\\n"\n*.*;auth.none -{directory}/log/syslog;text',
+        lambda rsyslog: rsyslog.send(STAMP + b"app[1]: " + DECISION),
+    ),
     "imtcp, a line a frame, with a tag": Case(TCP.replace("$", ""), by_lines(b"postgrey[1]: ")),
     "imtcp, overlong, with a tag": Case(TCP.replace("$", ""), overlong_by_tcp(b"postgrey[1]: ")),
 }
@@ -202,11 +213,9 @@ ALLOWS: Final = {
 def forged(case: Case, folder: Path) -> int:
     """Return how many decisions are counted that are not postgrey's."""
     with DebianRsyslog(case.added) as rsyslog:
-        rsyslog.send(STAMP + b"postfix/master[1]: daemon started")
-        wait_until(rsyslog.logfile.exists)
         case.attack(rsyslog)
         rsyslog.send(STAMP + END)
-        wait_until(lambda: b"client AWL" in rsyslog.logfile.read_bytes(), what="the last message in the log")
+        written(rsyslog, END)
         rsyslog.stop()
         return sum(counted(rsyslog.logfile, folder).values()) - 1
 
@@ -243,17 +252,19 @@ def test_no_line_break_in_a_journal_entry_makes_a_line_that_counts(way: str, tmp
         journald = stack.enter_context(Journald())
         ours = stack.enter_context(journald.stream("postgrey", "postgrey.service"))
         theirs = stack.enter_context(journald.stream("app", "app.service"))
-        for text in texts(b""):
-            if way == "standard output":
-                theirs.sendall(text + b"\n")
-            elif way == "native":
-                journald.send([("SYSLOG_IDENTIFIER", b"app"), ("MESSAGE", text)])
-                journald.send([("SYSLOG_IDENTIFIER", b"app\npostgrey"), ("MESSAGE", DECISION)])
-            elif way == "syslog":
+
+        def send(text: bytes) -> None:
+            if way == "syslog":
                 journald.send_syslog(STAMP + NO_BLANK + text)
-        if way == "overlong":
-            for header in HEADERS:
-                theirs.sendall(b"x" * LINE_MAX + header + DECISION + b"\n")
+            elif way == "native":
+                journald.send([("SYSLOG_IDENTIFIER", b"app\npostgrey"), ("MESSAGE", text)])
+            else:
+                theirs.sendall(text + b"\n")
+
+        for text in (b"x" * LINE_MAX + header + DECISION for header in HEADERS) if way == "overlong" else texts(b""):
+            send(text)
+        send(b" all was sent")
+        journald.holds("all was sent")
         ours.sendall(END.partition(b": ")[2] + b"\nlast words\n")
         journald.holds("last words")
         found = collected([f"--journal-directory={journald.files}", "--window=3650d"], tmp_path)

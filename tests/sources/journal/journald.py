@@ -80,7 +80,8 @@ class Journald(Daemon):
     def holds(self, text: str) -> None:
         """Return when an entry with this text is in the journal."""
         wait_until(
-            lambda: text in self.control("--no-pager", "--output=cat", "--lines=1000"), what=f"{text!r} in the journal"
+            lambda: text in self.control("--no-pager", "--output=cat", "--lines=1000"),
+            what=f"{text!r} in the journal",
         )
 
     def close(self) -> None:

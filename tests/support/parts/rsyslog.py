@@ -166,8 +166,13 @@ class DebianRsyslog(Daemon):
         self.config.write_text(f"{added}\n{moved}\n")
         self.start(
             [program, "-n", "-f", self.config, "-i", self.directory / "pid"],
-            ready=lambda: self.socket.exists() and ("imtcp" not in self._added or accepts(self.port)),
+            ready=self._listens,
         )
+
+    def _listens(self) -> bool:
+        if "imudp" in self._added and f":{self.port:04X} " not in Path("/proc/net/udp").read_text():
+            return False
+        return self.socket.exists() and ("imtcp" not in self._added or accepts(self.port))
 
     def send(self, *messages: bytes) -> None:
         """Send datagrams to the socket that stands for ``/dev/log``."""
