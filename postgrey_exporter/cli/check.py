@@ -70,26 +70,39 @@ def _range(text: str) -> Range:
     default=str(DEFAULT_THRESHOLD),
     envvar=options.variable("--threshold"),
     show_default=True,
-    help="Warn at so many unreviewed attempts of a domain, or outside a Nagios range.",
+    help="WARNING from this number of unreviewed attempts of a domain on, or outside a Nagios range.",
 )
 @options.option(
-    "--critical", "-c", type=options.Parsed("range", _range), help="The same for CRITICAL.  [default: never]"
+    "--critical",
+    "-c",
+    type=options.Parsed("range", _range),
+    help="CRITICAL from this number of unreviewed attempts of a domain on, or outside a Nagios range.  "
+    "[default: never]",
 )
 @options.option(
     "--max-age",
     type=options.Parsed("duration", parse_duration),
-    help=f"How old the newest log may be, or the state's last look.  [default: {_LOG_MAX_AGE}, {_STATE_MAX_AGE}]",
+    help=f"UNKNOWN if the newest log, or the exporter's state, is older than this.  "
+    f"[default: {_LOG_MAX_AGE} for a log, {_STATE_MAX_AGE} for a state]",
 )
 @options.option(
-    "--timeout", type=click.IntRange(min=1), default=30, show_default=True, help="Seconds until it gives up."
+    "--timeout",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    help="UNKNOWN after this number of seconds without a result.",
 )
 def command(
     warning: Range, critical: Range | None, max_age: int | None, timeout: int, **gathering_options: Any
 ) -> None:
-    """Warn about senders that are greylisted often and on no list, as a Nagios or Icinga plugin.
+    """Warn about unreviewed sender domains, as a Nagios or Icinga plugin.
 
-    Each LOG may be plain, gzip, bzip2, xz or zstd, or - for standard input. Without LOG the check is on the state of
-    the exporter. Exits with 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).
+    A domain is unreviewed if no whitelist or ignore entry covers its clients.
+
+    LOG is a file, plain or compressed by gzip, bzip2, xz or zstd, or - for standard input. Without LOG the command
+    reads the exporter's state; without a state it finds postgrey's log and reads the last --window of it.
+
+    Exit status: 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).
     """
     settings = GatheringSettings(**gathering_options)
     with _limited(timeout):

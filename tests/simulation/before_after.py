@@ -133,7 +133,7 @@ def rows(comparison: Comparison) -> dict[str, tuple[Fate, Fate]]:
 
 
 def table(seed: int, comparison: Comparison) -> str:
-    """Return the comparison as it is printed, and as the README has it for the first seed."""
+    """Return the comparison as it is printed, and as docs/advice.md has it for the first seed."""
     lines = [f"seed {seed}: {len(comparison.entries)} whitelist lines written", HEAD]
     for name, fates in rows(comparison).items():
         for when, fate in zip(("before", "after"), fates, strict=True):

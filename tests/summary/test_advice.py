@@ -306,6 +306,6 @@ def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
 
 
 def test_a_spammer_who_tries_again_as_a_pool_does_can_not_be_told_from_one() -> None:
-    """The limit that the README owns up to: the day this fails, both can be corrected."""
+    """The limit that docs/advice.md states: the day this fails, both can be corrected."""
     assert advised(servers(POOL)).kind == "whitelist"
     assert "can't tell the two apart" in " ".join((advice.__doc__ or "").split())
