@@ -205,7 +205,7 @@ class Service:
         self._has_news = False
         try:
             self._view = self._made_view()
-        except StateError as error:
+        except (StateError, MemoryError) as error:
             self._note_state("read", error)
             return
         try:
@@ -233,20 +233,23 @@ class Service:
 
         try:
             with self._using_reader:
-                return self._evidence.refresh(self._reader, now, is_enough)
+                changed = self._evidence.refresh(self._reader, now, is_enough)
         except StoppedError:
             return False
-        except StateError as error:
-            self._note_state("read", error)
+        except (StateError, MemoryError) as error:
+            self._note_state("looked through", error)
             return False
+        self._note_state("looked through", None)
+        return changed
 
-    def _note_state(self, doing: str, error: StateError | None) -> None:
+    def _note_state(self, doing: str, error: StateError | MemoryError | None) -> None:
         """Log an error of the state once when it begins, and once when it is over."""
         before = self._state_errors.get(doing)
         if error is not None:
-            if str(error) != before:
-                _log.error("%s; trying again, nothing is lost as long as the log is there", error)
-            self._state_errors[doing] = str(error)
+            text = "memory does not suffice" if isinstance(error, MemoryError) else str(error)
+            if text != before:
+                _log.error("%s; trying again, nothing is lost as long as the log is there", text)
+            self._state_errors[doing] = text
         elif before is not None:
             _log.info("the state can be %s again", doing)
             del self._state_errors[doing]
@@ -287,7 +290,7 @@ class Service:
         """Return what the state holds or, while it can't be read, what it held before."""
         try:
             self._last_snapshot = self._reader.snapshot()
-        except StateError as error:
+        except (StateError, MemoryError) as error:
             if self._last_snapshot is None:
                 raise
             self._note_state("read", error)
