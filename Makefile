@@ -38,12 +38,12 @@ $(BIN)/python:
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 
 $(VENV)/.installed: pyproject.toml setup.py $(wildcard postgrey_exporter/*/*.p[yx][xd]) | $(BIN)/python
-	@echo "Installing postgrey-exporter into $(VENV): downloads, then compiles (once, about a minute) …"
+	@echo "Installing postgrey-exporter into $(VENV): downloads, then compiles (once, a minute or two) …"
 	@$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
-	@echo "Installing the tools of the tests into $(VENV) (once, about a minute) …"
+	@echo "Installing the tools of the tests into $(VENV) (once, a minute or two) …"
 	@$(INSTALL) --editable '.[test]'
 	@touch $@
 

@@ -19,6 +19,7 @@ REPOSITORY = Path(postgrey_exporter.__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text()
 DOCS = {path.name: path.read_text() for path in sorted((REPOSITORY / "docs").glob("*.md"))}
 ALERTING = (REPOSITORY / "alerting" / "README.md").read_text()
+DOCUMENTS = [path for path in sorted(REPOSITORY.glob("**/*.md")) if not {".venv", ".run"} & set(path.parts)]
 
 
 def commands() -> dict[str, click.Command]:
@@ -65,9 +66,9 @@ def test_every_option_has_a_row_and_every_row_an_option() -> None:
 def test_no_document_names_an_option_that_does_not_exist() -> None:
     ours = {name for _, option in options() for name in option.opts} | {"--help", "--version"}
     named = {
-        (name, option)
-        for name, text in DOCS.items()
-        for line in re.findall(r"postgrey-exporter \w+ [^`\n]*", text)
+        (path.name, option)
+        for path in DOCUMENTS
+        for line in re.findall(r"postgrey-exporter \w+ [^`\n]*", path.read_text())
         for option in re.findall(r"(?<=\s)--[\w.-]+", line)
         if option not in ours
     }
@@ -119,9 +120,6 @@ def test_the_readme_installs_what_continuous_integration_installs() -> None:
     assert found
     assert told["test"] == set(found[1].split())
     assert told["run"] < told["test"]
-
-
-DOCUMENTS = [path for path in sorted(REPOSITORY.glob("**/*.md")) if not {".venv", ".run"} & set(path.parts)]
 
 
 def anchors(document: Path) -> set[str]:
