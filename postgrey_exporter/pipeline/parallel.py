@@ -3,58 +3,64 @@
 from __future__ import annotations
 
 import os
-import threading
-from queue import Queue
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
+from collections import deque
+from concurrent.futures import Executor, Future
+from itertools import islice
+from queue import SimpleQueue
+from threading import Event, Semaphore, Thread
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
-_MOST_WAITING: Final = 64
-"""Results of one job that wait for its turn."""
+_Message = tuple[int, tuple[T, ...]] | BaseException
+"""With a job's number a result of it, or nothing at its end; or what it raised."""
+_MOST_WAITING: Final = 8
+"""Results of one job that wait to be taken: the blocks of a stretch of a plain file."""
 
 
-class Background:
-    """A thread that does one thing after another for its owner, who does something else meanwhile."""
+class Background(Executor):
+    """Threads that never keep the process from ending, even in the middle of their work.
 
-    def __init__(self) -> None:
-        """Begin without the thread: it is started when there is something to do."""
-        self._todo: Queue[Callable[[], None] | None] = Queue()
-        self._is_started = False
+    Those of a `ThreadPoolExecutor` do: Python waits for them at its end, and one may read from a disk that is gone.
+    """
 
-    def begin(self, work: Callable[[], T]) -> Callable[[], T]:
-        """Have something done; return what waits for it once, and returns or raises what it did."""
-        done: Queue[tuple[T | None, BaseException | None]] = Queue()
+    def __init__(self, threads: int = 1) -> None:
+        """Take the largest number of threads; each is started when there is something to do."""
+        self._most = threads
+        self._started = 0
+        self._todo: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have something done, in the order of the calls; return what becomes its result."""
+        done: Future[T] = Future()
 
         def do() -> None:
-            try:
-                done.put((work(), None))
-            except BaseException as error:  # noqa: BLE001 - it is raised where the result is taken
-                done.put((None, error))
+            if done.set_running_or_notify_cancel():
+                try:
+                    done.set_result(fn(*args, **kwargs))
+                except BaseException as error:  # noqa: BLE001 - it is raised where the result is taken
+                    done.set_exception(error)
 
-        def result() -> T:
-            value, error = done.get()
-            if error is not None:
-                raise error
-            return cast("T", value)
-
-        if not self._is_started:
-            threading.Thread(target=self._run, name="background", daemon=True).start()
-            self._is_started = True
         self._todo.put(do)
-        return result
+        if self._started < self._most:
+            self._started += 1
+            Thread(target=self._run, name="background", daemon=True).start()
+        return done
 
-    def close(self) -> None:
-        """Have the thread end when it has done what was begun."""
-        if self._is_started:
+    def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the base class's
+        """Have the threads end when they have done what was begun; don't wait for that."""
+        for _ in range(self._started):
             self._todo.put(None)
-            self._is_started = False
+        self._started = 0
 
     def _run(self) -> None:
         while (do := self._todo.get()) is not None:
             do()
+            del do  # it holds what was done
 
 
 def cores() -> int:
@@ -63,103 +69,52 @@ def cores() -> int:
 
 
 def in_turn(jobs: Iterable[Iterable[T]], take: Callable[[T], None], threads: int) -> None:
-    """Work out the results of jobs by several threads, the caller's among them, and hand each over to ``take``.
+    """Work out the results of jobs by several threads, and hand each over to ``take`` in the caller's thread.
 
-    That is called in the order of the jobs and of their results, by one thread at a time. Raises what a job or
-    ``take`` raises, whichever comes first, and at once: what was taken by then is a beginning of all results. What a
-    signal's handler raises here ends the threads, too.
+    That is called in the order of the jobs and of their results. Raises at once what a job, ``take`` or a signal's
+    handler raises: what was taken by then is a beginning of all results. The threads then end by themselves; they are
+    not waited for, since what they read may have no end.
     """
-    turns = _Turns(jobs, take, 2 * threads)
-    try:
-        for _ in range(threads - 1):
-            threading.Thread(target=turns.work, name="in turn", daemon=True).start()
-        turns.work()
-        turns.wait(threads)
-    except BaseException as error:
-        turns.give_up(error)
-        raise
-
-
-class _Turns(Generic[T]):
-    """Jobs that are done side by side, and whose turn it is to be handed over."""
-
-    def __init__(self, jobs: Iterable[Iterable[T]], take: Callable[[T], None], most_ahead: int) -> None:
-        self._jobs = enumerate(jobs)
-        self._take = take
-        self._most_ahead = most_ahead
-        self._turn = 0
-        self._finished: dict[int, list[T]] = {}
-        """What is left to be handed over of jobs that were done before their turn, by their number."""
-        self._ended = 0
-        """Threads that have no more to do."""
-        self._error: BaseException | None = None
-        self._changed = threading.Condition()
-
-    def work(self) -> None:
-        """Do one job after another, while there are any."""
+    come: SimpleQueue[_Message[T]] = SimpleQueue()
+    waiting: dict[int, deque[tuple[T, ...]]] = {}
+    room: dict[int, Semaphore] = {}
+    is_over = Event()
+    ahead = enumerate(jobs)
+    turn = 0
+    with Background(threads) as pool:
         try:
-            for number, results in iter(self._next_job, None):
-                self._do(number, results)
-        except BaseException as error:  # noqa: BLE001 - see `wait`
-            self.give_up(error)
-        with self._changed:
-            self._ended += 1
-            self._changed.notify_all()
+            while True:
+                for number, job in islice(ahead, 2 * threads + 1 - len(waiting)):
+                    waiting[number], room[number] = deque(), Semaphore(_MOST_WAITING)
+                    pool.submit(_work, number, job, come, room[number], is_over)
+                if not waiting:
+                    return
+                message = come.get()
+                if isinstance(message, BaseException):
+                    raise message
+                number, results = message
+                waiting[number].append(results)
+                while waiting.get(turn):
+                    results = waiting[turn].popleft()
+                    for result in results:
+                        room[turn].release()
+                        take(result)
+                    if not results:
+                        del waiting[turn], room[turn]
+                        turn += 1
+        finally:
+            is_over.set()
+            for one in room.values():
+                one.release()
 
-    def wait(self, threads: int) -> None:
-        """Return when so many threads have ended; after an error at once, since what they read may have no end."""
-        with self._changed:
-            self._wait_for(lambda: self._ended == threads)
 
-    def give_up(self, error: BaseException) -> None:
-        """Have all threads end."""
-        with self._changed:
-            self._error = self._error or error
-            self._changed.notify_all()
-
-    def _next_job(self) -> tuple[int, Iterable[T]] | None:
-        with self._changed:
-            job = next(self._jobs, None)
-            if job is not None:
-                self._wait_for(lambda: self._turn >= job[0] - self._most_ahead)
-            return job
-
-    def _do(self, number: int, results: Iterable[T]) -> None:
-        ready: list[T] = []
-        for result in results:
-            ready.append(result)
-            if len(ready) == _MOST_WAITING:
-                with self._changed:
-                    self._wait_for(lambda: self._turn == number)
-            if self._turn == number:
-                self._hand_over(ready)
-        with self._changed:
-            if self._turn != number:
-                # Whoever's turn ends before this one hands it over.
-                self._finished[number] = ready
+def _work(number: int, job: Iterable[T], come: SimpleQueue[_Message[T]], room: Semaphore, is_over: Event) -> None:
+    try:
+        for result in job:
+            room.acquire()
+            if is_over.is_set():
                 return
-        self._hand_over(ready)
-        self._end_turn()
-
-    def _end_turn(self) -> None:
-        ready: list[T] | None = []
-        while ready is not None:
-            self._hand_over(ready)
-            with self._changed:
-                self._turn += 1
-                ready = self._finished.pop(self._turn, None)
-                self._changed.notify_all()
-
-    def _hand_over(self, ready: list[T]) -> None:
-        self._check()
-        for result in ready:
-            self._take(result)
-        ready.clear()
-
-    def _wait_for(self, condition: Callable[[], bool]) -> None:
-        self._changed.wait_for(lambda: condition() or self._error is not None)
-        self._check()
-
-    def _check(self) -> None:
-        if self._error is not None:
-            raise self._error
+            come.put((number, (result,)))
+        come.put((number, ()))
+    except BaseException as error:  # noqa: BLE001 - it is raised where the results are taken
+        come.put(error)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from postgrey_exporter import __version__
 from postgrey_exporter.exporter.http.message import Answer
 from postgrey_exporter.exporter.http.rows import Gatherer
-from postgrey_exporter.exporter.http.worker import Elsewhere
+from postgrey_exporter.pipeline.parallel import Background
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -37,7 +37,7 @@ class Page:
         self._telemetry_path = telemetry_path
         self._threshold = threshold
         self._gatherer = Gatherer(service, threshold)
-        self._elsewhere = Elsewhere()
+        self._background = Background()
         self._latest: asyncio.Task[Answer] | None = None
         self._made_of: View | None = None
         self._stays_until = 0.0
@@ -59,7 +59,7 @@ class Page:
                 return before.result()
             begun = loop.time()
             self._made_of = view
-            html = await self._elsewhere.begin(lambda: self._written(view))
+            html = await loop.run_in_executor(self._background, self._written, view)
             return Answer(HTTPStatus.OK, _HEADERS, html.encode())
         finally:
             self._stays_until = loop.time() + _REST * (loop.time() - begun)
