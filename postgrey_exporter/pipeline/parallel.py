@@ -17,9 +17,12 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 _Message = tuple[int, tuple[T, ...]] | BaseException
-"""With a job's number a result of it, or nothing at its end; or what it raised."""
-_MOST_WAITING: Final = 8
-"""Results of one job that wait to be taken: the blocks of a stretch of a plain file."""
+"""With a job's number some results of it, none at its end; or what it raised."""
+_TOGETHER: Final = 4
+"""Results that are handed over together: to wake the thread that takes them costs as much as some blocks."""
+_MOST_WAITING: Final = 4
+"""How often a job may hand over before that is taken: room for a stretch of a plain file, so that none waits for its
+turn."""
 
 
 class Background(Executor):
@@ -96,8 +99,8 @@ def in_turn(jobs: Iterable[Iterable[T]], take: Callable[[T], None], threads: int
                 waiting[number].append(results)
                 while waiting.get(turn):
                     results = waiting[turn].popleft()
+                    room[turn].release()
                     for result in results:
-                        room[turn].release()
                         take(result)
                     if not results:
                         del waiting[turn], room[turn]
@@ -110,11 +113,12 @@ def in_turn(jobs: Iterable[Iterable[T]], take: Callable[[T], None], threads: int
 
 def _work(number: int, job: Iterable[T], come: SimpleQueue[_Message[T]], room: Semaphore, is_over: Event) -> None:
     try:
-        for result in job:
+        results = iter(job)
+        while some := tuple(islice(results, _TOGETHER)):
             room.acquire()
             if is_over.is_set():
                 return
-            come.put((number, (result,)))
+            come.put((number, some))
         come.put((number, ()))
     except BaseException as error:  # noqa: BLE001 - it is raised where the results are taken
         come.put(error)
