@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from postgrey_exporter.counting.increment import Increment
 from postgrey_exporter.memory.table import give_back_free
-from postgrey_exporter.pipeline.parallel import Background
+from postgrey_exporter.pipeline.background import Background
 from postgrey_exporter.state.connection import StateError
 
 if TYPE_CHECKING:

@@ -1,20 +1,22 @@
-"""Work shared by threads: how a large log is read by more than one core, and parsed while it is read."""
+"""Work shared by threads: how a large log is read by more than one core.
+
+An executor of concurrent.futures does not serve: Python waits for its threads at the end of the process, and one may
+read from a disk that is gone; and it loads the module logging, for which a short report should not wait.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from concurrent.futures import Executor, Future
 from itertools import islice
 from queue import SimpleQueue
 from threading import Event, Semaphore, Thread
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
 _Message = tuple[int, tuple[T, ...]] | BaseException
 """With a job's number some results of it, none at its end; or what it raised."""
@@ -23,47 +25,6 @@ _TOGETHER: Final = 4
 _MOST_WAITING: Final = 4
 """How often a job may hand over before that is taken: room for a stretch of a plain file, so that none waits for its
 turn."""
-
-
-class Background(Executor):
-    """Threads that never keep the process from ending, even in the middle of their work.
-
-    Those of a `ThreadPoolExecutor` do: Python waits for them at its end, and one may read from a disk that is gone.
-    """
-
-    def __init__(self, threads: int = 1) -> None:
-        """Take the largest number of threads; each is started when there is something to do."""
-        self._most = threads
-        self._started = 0
-        self._todo: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have something done, in the order of the calls; return what becomes its result."""
-        done: Future[T] = Future()
-
-        def do() -> None:
-            if done.set_running_or_notify_cancel():
-                try:
-                    done.set_result(fn(*args, **kwargs))
-                except BaseException as error:  # noqa: BLE001 - it is raised where the result is taken
-                    done.set_exception(error)
-
-        self._todo.put(do)
-        if self._started < self._most:
-            self._started += 1
-            Thread(target=self._run, name="background", daemon=True).start()
-        return done
-
-    def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the base class's
-        """Have the threads end when they have done what was begun; don't wait for that."""
-        for _ in range(self._started):
-            self._todo.put(None)
-        self._started = 0
-
-    def _run(self) -> None:
-        while (do := self._todo.get()) is not None:
-            do()
-            del do  # it holds what was done
 
 
 def cores() -> int:
@@ -82,43 +43,51 @@ def in_turn(jobs: Iterable[Iterable[T]], take: Callable[[T], None], threads: int
     waiting: dict[int, deque[tuple[T, ...]]] = {}
     room: dict[int, Semaphore] = {}
     is_over = Event()
+    todo: SimpleQueue[tuple[int, Iterable[T], Semaphore] | None] = SimpleQueue()
     ahead = enumerate(jobs)
     turn = 0
-    with Background(threads) as pool:
-        try:
-            while True:
-                for number, job in islice(ahead, 2 * threads + 1 - len(waiting)):
-                    waiting[number], room[number] = deque(), Semaphore(_MOST_WAITING)
-                    pool.submit(_work, number, job, come, room[number], is_over)
-                if not waiting:
-                    return
-                message = come.get()
-                if isinstance(message, BaseException):
-                    raise message
-                number, results = message
-                waiting[number].append(results)
-                while waiting.get(turn):
-                    results = waiting[turn].popleft()
-                    room[turn].release()
-                    for result in results:
-                        take(result)
-                    if not results:
-                        del waiting[turn], room[turn]
-                        turn += 1
-        finally:
-            is_over.set()
-            for one in room.values():
-                one.release()
-
-
-def _work(number: int, job: Iterable[T], come: SimpleQueue[_Message[T]], room: Semaphore, is_over: Event) -> None:
     try:
-        results = iter(job)
-        while some := tuple(islice(results, _TOGETHER)):
-            room.acquire()
-            if is_over.is_set():
+        for _ in range(threads):
+            Thread(target=_work, args=(todo, come, is_over), name="in turn", daemon=True).start()
+        while True:
+            for number, job in islice(ahead, 2 * threads + 1 - len(waiting)):
+                waiting[number], room[number] = deque(), Semaphore(_MOST_WAITING)
+                todo.put((number, job, room[number]))
+            if not waiting:
                 return
-            come.put((number, some))
-        come.put((number, ()))
+            message = come.get()
+            if isinstance(message, BaseException):
+                raise message
+            number, results = message
+            waiting[number].append(results)
+            while waiting.get(turn):
+                results = waiting[turn].popleft()
+                room[turn].release()
+                for result in results:
+                    take(result)
+                if not results:
+                    del waiting[turn], room[turn]
+                    turn += 1
+    finally:
+        is_over.set()
+        for one in room.values():
+            one.release()
+        todo.put(None)
+
+
+def _work(
+    todo: SimpleQueue[tuple[int, Iterable[T], Semaphore] | None], come: SimpleQueue[_Message[T]], is_over: Event
+) -> None:
+    try:
+        while (given := todo.get()) is not None:
+            number, job, room = given
+            results = iter(job)
+            while some := tuple(islice(results, _TOGETHER)):
+                room.acquire()
+                if is_over.is_set():
+                    return
+                come.put((number, some))
+            come.put((number, ()))
+        todo.put(None)  # for the next thread
     except BaseException as error:  # noqa: BLE001 - it is raised where the results are taken
         come.put(error)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support.parts import wait_until
 
-from postgrey_exporter.pipeline.parallel import Background, cores, in_turn
+from postgrey_exporter.pipeline.background import Background
+from postgrey_exporter.pipeline.parallel import cores, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +93,7 @@ def test_who_can_take_no_more_ends_all_threads() -> None:
     with pytest.raises(BrokenPipeError):
         in_turn((iter(range(10_000)) for _ in range(9)), take, 3)
 
-    wait_until(lambda: "background" not in {thread.name for thread in threading.enumerate()}, what="the threads' end")
+    wait_until(lambda: "in turn" not in {thread.name for thread in threading.enumerate()}, what="the threads' end")
 
 
 def test_an_error_does_not_wait_for_a_job_that_has_no_end() -> None:

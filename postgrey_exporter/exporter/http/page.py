@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from postgrey_exporter import __version__
 from postgrey_exporter.exporter.http.message import Answer
 from postgrey_exporter.exporter.http.rows import Gatherer
-from postgrey_exporter.pipeline.parallel import Background
+from postgrey_exporter.pipeline.background import Background
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from postgrey_exporter.exporter.http.formats import Form, negotiated
 from postgrey_exporter.exporter.http.message import Answer
 from postgrey_exporter.exporter.metrics import families
-from postgrey_exporter.pipeline.parallel import Background
+from postgrey_exporter.pipeline.background import Background
 
 if TYPE_CHECKING:
     from postgrey_exporter.exporter.http.message import Request
