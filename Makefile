@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 RUN := .run
 LISTEN ?= 127.0.0.1:10123
 
-.PHONY: run test lint bench torture attack simulate install clean
+.PHONY: run test test-lowest lint bench torture attack simulate install clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run              serve the bundled sample week at http://$(LISTEN)/"
 	@echo "make run LOG=FILE     serve your own log"
 	@echo "make test             lint, check types, and run every test whose parts are installed"
+	@echo "make test-lowest      run the quick tests with the lowest versions that pyproject.toml allows"
 	@echo "make lint             run ruff, cython-lint, import-linter and mypy only"
 	@echo "make bench            measure speed and memory beside grep, zgrep and mtail"
 	@echo "make torture          kill the exporter thousands of times under every kind of rotation, and count"
@@ -80,6 +81,21 @@ lint: $(VENV)/.installed-test
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
 
+# Each lower bound in pyproject.toml is true: what builds, runs and tests the program is of the lowest version named there.
+LOWEST := .venv-lowest
+QUICK := $(addprefix tests/,cli clients exporter parsing pipeline report review sample sources)
+
+$(LOWEST)/.installed: pyproject.toml setup.py $(wildcard postgrey_exporter/*/*.p[yx][xd]) | $(BIN)/python
+	rm -rf $(LOWEST)
+	$(BIN)/python -m venv $(LOWEST)
+	sed -nE 's/.*"([A-Za-z0-9._-]+)>=([0-9.]+).*/\1==\2/p' pyproject.toml | sort -u > $(LOWEST)/constraints
+	PIP_CONSTRAINT=$(LOWEST)/constraints $(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	@touch $@
+
+# The program is the one installed there, not the one beside the tests.
+test-lowest: $(LOWEST)/.installed
+	$(LOWEST)/bin/python -P -m pytest -n 2 --dist worksteal $(QUICK)
+
 bench: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.bench $(ARGS)
 
@@ -96,4 +112,4 @@ simulate: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -m simulation.before_after
 
 clean:
-	rm -rf $(VENV) $(RUN) build dist *.egg-info postgrey_exporter/*/*.so
+	rm -rf $(VENV) $(LOWEST) $(RUN) build dist *.egg-info postgrey_exporter/*/*.so

@@ -19,7 +19,9 @@ REPOSITORY = Path(postgrey_exporter.__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text()
 DOCS = {path.name: path.read_text() for path in sorted((REPOSITORY / "docs").glob("*.md"))}
 ALERTING = (REPOSITORY / "alerting" / "README.md").read_text()
-DOCUMENTS = [path for path in sorted(REPOSITORY.glob("**/*.md")) if not {".venv", ".run"} & set(path.parts)]
+DOCUMENTS = [
+    path for path in sorted(REPOSITORY.glob("**/*.md")) if not {".venv", ".venv-lowest", ".run"} & set(path.parts)
+]
 
 
 def commands() -> dict[str, click.Command]:

@@ -10,7 +10,8 @@ from typing import Final
 import pytest
 
 import postgrey_exporter
-from postgrey_exporter.clients import hostnames as clientnames
+from postgrey_exporter.clients.hostnames import OCTETS_OF_A_LINE, ClientKind
+from postgrey_exporter.counting.naming import kind_of
 from postgrey_exporter.parsing import message_key as messages
 from postgrey_exporter.state import messages as message_store
 from postgrey_exporter.summary import advice
@@ -22,7 +23,7 @@ THRESHOLDS: Final = {
     name: value
     for name, value in [
         *vars(advice).items(),
-        ("OCTETS_OF_A_LINE", clientnames.OCTETS_OF_A_LINE),
+        ("OCTETS_OF_A_LINE", OCTETS_OF_A_LINE),
         ("MOST_BRANCHES", entry.MOST_BRANCHES),
         ("RETRY_WINDOW", messages.RETRY_WINDOW),
         ("MOST_MESSAGES", message_store.MOST_MESSAGES),
@@ -58,6 +59,6 @@ def test_the_document_names_words_that_count() -> None:
     assert lines
     assert mail
     for word in re.findall(r"`(.*?)`", lines[1]):
-        assert clientnames.kind_of(f"{word}-x7.example.com", "192.0.2.1") is clientnames.ClientKind.LINE
+        assert kind_of(f"{word}-x7.example.com", "192.0.2.1") is ClientKind.LINE
     for word in re.findall(r"`(.*?)`", mail[1]):
-        assert clientnames.kind_of(f"{word}7.example.com", "192.0.2.1") is clientnames.ClientKind.MAIL
+        assert kind_of(f"{word}7.example.com", "192.0.2.1") is ClientKind.MAIL

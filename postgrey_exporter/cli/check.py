@@ -15,6 +15,7 @@ from postgrey_exporter.cli.output import say
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.report.nagios import PluginResult, Range, check, unknown
 from postgrey_exporter.settings import DEFAULT_THRESHOLD, parse_duration
+from postgrey_exporter.wording import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,13 +126,8 @@ def _hindrance(gathered: Gathered, *, from_logs: bool, max_age: int | None) -> l
     age = None if gathered.newest is None else time.time() - gathered.newest
     if age is not None and age > limit:
         what = "the newest log was last written to" if from_logs else "the exporter last looked at its sources"
-        found.append(f"{what} {_spoken(age)} ago, see --max-age; what came since is not counted")
+        found.append(f"{what} {duration(age)} ago, see --max-age; what came since is not counted")
     return found
-
-
-def _spoken(seconds: float) -> str:
-    hours = seconds / 3600
-    return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.1f} hours"  # noqa: PLR2004 - two days
 
 
 @contextlib.contextmanager

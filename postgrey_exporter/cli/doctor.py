@@ -18,8 +18,8 @@ from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.cli.output import say, styled
 from postgrey_exporter.doctor import Check, Examination, Machine, Process, Verdict
 from postgrey_exporter.doctor.examination import arguments_of, is_exporter
-from postgrey_exporter.printable import as_json_text
 from postgrey_exporter.settings import default_state
+from postgrey_exporter.wording import as_json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.cli.output import complain
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.lists.explain import NoClientError, client, explain, read_client
-from postgrey_exporter.printable import printable
+from postgrey_exporter.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
     from click.decorators import FC
 
+if TYPE_CHECKING:
+    _AnyType = click.ParamType[Any]
+else:
+    _AnyType = click.ParamType  # not generic before click 8.4
+
 _MOST_DOMAINS = 1_000_000
 _PORT_DIGITS = 5
 
@@ -41,7 +46,7 @@ def variable(option: str) -> str:
     return "POSTGREY_EXPORTER_" + option.removeprefix("--").replace("-", "_").replace(".", "_").upper()
 
 
-class Parsed(click.ParamType[Any]):
+class Parsed(_AnyType):
     """A value that a function of ours parses; its `ValueError` is the error message."""
 
     name = "value"
@@ -74,7 +79,7 @@ def _tag(text: str) -> str:
     return text
 
 
-class ListenAddressType(click.ParamType[Any]):
+class ListenAddressType(_AnyType):
     """``HOST:PORT``, ``[IPV6]:PORT`` or ``:PORT``."""
 
     name = "host:port"

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from postgrey_exporter.counting.increment import Increment
 from postgrey_exporter.memory.table import give_back_free
-from postgrey_exporter.pipeline.parallel import Background
+from postgrey_exporter.pipeline.background import Background
 from postgrey_exporter.state.connection import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Future
 
     from postgrey_exporter.lists import ListFiles
     from postgrey_exporter.parsing.decisions import Decisions
@@ -113,7 +114,7 @@ class Ingest:
 
     def close(self) -> None:
         """Let go of the sources' files."""
-        self._background.close()
+        self._background.shutdown()
         for source in self.sources:
             source.close()
 
@@ -165,13 +166,13 @@ class Ingest:
         present = self.store.present(now)
         increment = self._new_increment()
         pending = 0
-        parsing: Callable[[], Decisions] | None = None
+        parsing: Future[Decisions] | None = None
 
         def count_parsed() -> None:
             nonlocal parsing
             if parsing is not None:
                 decisions, parsing = parsing, None
-                increment.add(decisions())
+                increment.add(decisions.result())
 
         try:
             for batch in source.batches(now):
@@ -181,7 +182,7 @@ class Ingest:
                 parse = partial(self._parser.read, batch.lines, batch.seen_at, present)
                 if len(batch.lines) > QUICK_BYTES:
                     # Parsed while the next one is read.
-                    parsing = self._background.begin(parse)
+                    parsing = self._background.submit(parse)
                 else:
                     increment.add(parse())
                 pending += len(batch.lines)
@@ -197,7 +198,7 @@ class Ingest:
             # The parser is for one thread at a time.
             if parsing is not None:
                 with suppress(MemoryError):
-                    parsing()
+                    parsing.result()
         if pending or source.position() != committed:
             self._commit(source, increment, now, watcher)
         self._note_status(source)

@@ -7,8 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from postgrey_exporter.decision import GREYLIST, GREYLIST_REASONS, PASS, PASS_REASONS
-from postgrey_exporter.moments import rfc3339
-from postgrey_exporter.printable import as_json_text
+from postgrey_exporter.wording import as_json_text, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

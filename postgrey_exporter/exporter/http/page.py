@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from postgrey_exporter import __version__
 from postgrey_exporter.exporter.http.message import Answer
 from postgrey_exporter.exporter.http.rows import Gatherer
-from postgrey_exporter.exporter.http.worker import Elsewhere
+from postgrey_exporter.pipeline.background import Background
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -42,7 +42,7 @@ class Page:
         self._telemetry_path = telemetry_path
         self._threshold = threshold
         self._gatherer = Gatherer(service, threshold)
-        self._worker = Elsewhere()
+        self._background = Background()
         self._latest: Answer | None = None
         self._made_of: View | None = None
         self._made_at = -inf
@@ -72,7 +72,7 @@ class Page:
             view = await self._service.view()
             if self._latest is None or view is not self._made_of:
                 begun = loop.time()
-                html = await self._worker.begin(lambda: self._written(view))
+                html = await loop.run_in_executor(self._background, self._written, view)
                 self._latest, self._made_of = Answer(HTTPStatus.OK, _HEADERS, html.encode()), view
             self._made_at = loop.time()
             return self._latest
