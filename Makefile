@@ -5,21 +5,22 @@ BIN := $(VENV)/bin
 RUN := .run
 LISTEN ?= 127.0.0.1:10123
 
-.PHONY: run test lint bench torture attack simulate install clean
+.PHONY: run test test-lowest lint bench torture attack simulate install clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run              serve the bundled sample week at http://$(LISTEN)/"
 	@echo "make run LOG=FILE     serve your own log"
-	@echo "make test             lint, type check and every test whose parts are installed"
-	@echo "make lint             ruff and mypy only"
-	@echo "make bench            measure speed and memory against grep and mtail"
-	@echo "make torture          kill the exporter thousands of times under every scheme of rotation, and count"
-	@echo "make attack           what strangers can send and write, at full length: half an hour, and figures"
-	@echo "make simulate         judge the advice on twenty simulated weeks, and show what following it changes"
+	@echo "make test             lint, check types, and run every test whose parts are installed"
+	@echo "make test-lowest      run the quick tests with the lowest versions that pyproject.toml allows"
+	@echo "make lint             run ruff, cython-lint, import-linter and mypy only"
+	@echo "make bench            measure speed and memory beside grep, zgrep and mtail"
+	@echo "make torture          kill the exporter thousands of times under every kind of rotation, and count"
+	@echo "make attack           run the attack tests at full length (half an hour) and print their figures"
+	@echo "make simulate         judge the advice on twenty simulated weeks, and show what it changes"
 	@echo "make install          build .venv with the command in it"
 
-# What is missing on a fresh machine is named with its Debian package, before anything is built.
+# Checks for each missing part before it builds anything, and names the part's Debian package.
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -30,18 +31,21 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import os, sys, sysconfig; \
 	  sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || \
 	  { echo "Python's headers are missing: apt-get install python3-dev" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "Making $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
 
-# The modules of counting/ are compiled in place. A plain path, not a finder, leads to them: what `make bench` measures
-# starts as quickly as what is installed.
+# Compiles the Cython modules in place. A plain path, not a finder, leads to them, so that the command starts as quickly
+# here as after a usual installation.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 
 $(VENV)/.installed: pyproject.toml setup.py $(wildcard postgrey_exporter/*/*.p[yx][xd]) | $(BIN)/python
-	$(INSTALL) --editable .
+	@echo "Installing postgrey-exporter into $(VENV): downloads, then compiles (once, a minute or two) …"
+	@$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
-	$(INSTALL) --editable '.[test]'
+	@echo "Installing the tools of the tests into $(VENV) (once, a minute or two) …"
+	@$(INSTALL) --editable '.[test]'
 	@touch $@
 
 install: $(VENV)/.installed
@@ -49,16 +53,19 @@ install: $(VENV)/.installed
 $(RUN)/mail.log: $(VENV)/.installed
 	@mkdir -p $(RUN)
 	@rm -f $(RUN)/state.sqlite3*
-	$(BIN)/python -m postgrey_exporter.sample > $@
+	@echo "Making the log of the sample week …"
+	@$(BIN)/python -m postgrey_exporter.sample > $@
 
 ifdef LOG
 run: $(VENV)/.installed
 	@mkdir -p $(RUN)/own
+	@echo 'Serving $(LOG) at http://$(LISTEN)/ (end it with Ctrl-C) …'
 	$(BIN)/postgrey-exporter serve --mail-log '$(LOG)' --state $(RUN)/own/state.sqlite3 --web.listen-address $(LISTEN)
 else
 run: $(VENV)/.installed
 	@rm -f $(RUN)/mail.log
 	@$(MAKE) --no-print-directory $(RUN)/mail.log
+	@echo "Serving the sample week at http://$(LISTEN)/ (end it with Ctrl-C) …"
 	$(BIN)/postgrey-exporter serve --mail-log $(RUN)/mail.log --state $(RUN)/state.sqlite3 \
 	  --whitelist-file postgrey_exporter/sample/whitelist_clients --ignore-file postgrey_exporter/sample/ignore \
 	  --web.listen-address $(LISTEN)
@@ -73,6 +80,21 @@ lint: $(VENV)/.installed-test
 
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
+
+# Each lower bound in pyproject.toml is true: what builds, runs and tests the program is of the lowest version named there.
+LOWEST := .venv-lowest
+QUICK := $(addprefix tests/,cli clients exporter parsing pipeline report review sample sources)
+
+$(LOWEST)/.installed: pyproject.toml setup.py $(wildcard postgrey_exporter/*/*.p[yx][xd]) | $(BIN)/python
+	rm -rf $(LOWEST)
+	$(BIN)/python -m venv $(LOWEST)
+	sed -nE 's/.*"([A-Za-z0-9._-]+)>=([0-9.]+).*/\1==\2/p' pyproject.toml | sort -u > $(LOWEST)/constraints
+	PIP_CONSTRAINT=$(LOWEST)/constraints $(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	@touch $@
+
+# The program is the one installed there, not the one beside the tests.
+test-lowest: $(LOWEST)/.installed
+	$(LOWEST)/bin/python -P -m pytest -n 2 --dist worksteal $(QUICK)
 
 bench: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.bench $(ARGS)
@@ -90,4 +112,4 @@ simulate: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -m simulation.before_after
 
 clean:
-	rm -rf $(VENV) $(RUN) build dist *.egg-info postgrey_exporter/*/*.so
+	rm -rf $(VENV) $(LOWEST) $(RUN) build dist *.egg-info postgrey_exporter/*/*.so

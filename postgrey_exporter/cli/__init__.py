@@ -17,15 +17,15 @@ from postgrey_exporter.cli.output import complain, one_line
 from postgrey_exporter.errors import PostgreyExporterError
 
 _COMMANDS: Final = {
-    "serve": "Serve the metrics; read on for ever.",
-    "collect": "Read what is new, once, and print the metrics.",
-    "report": "Show who is greylisted, most first.",
-    "check": "Warn about unreviewed senders, as a Nagios or Icinga plugin.",
-    "review": "Walk through the domains that need a decision.",
+    "serve": "Read the log as it grows, and serve the metrics.",
+    "collect": "Read what is new once, and print the metrics.",
+    "report": "Show which sender domains are greylisted, most attempts first.",
+    "check": "Warn about unreviewed sender domains, as a Nagios or Icinga plugin.",
+    "review": "Decide on each unreviewed domain, with the evidence on the screen.",
     "whitelist": "Add entries to postgrey's client whitelist.",
-    "ignore": "Note sender domains that stay greylisted.",
-    "explain": "Tell which entry of which list covers a client.",
-    "doctor": "Tell what is wrong here, and the command that mends it.",
+    "ignore": "Add domains that stay greylisted to the ignore file.",
+    "explain": "Show which entry of which list covers a client.",
+    "doctor": "Check the setup, and print the command that fixes each fault.",
 }
 
 
@@ -73,7 +73,7 @@ def _drop_output() -> None:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="postgrey-exporter")
 def root() -> None:
-    """Tell which senders greylisting delays for no gain, from postgrey's log."""
+    """Show from postgrey's log which senders greylisting delays for no gain."""
 
 
 def main() -> None:

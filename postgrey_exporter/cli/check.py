@@ -15,6 +15,7 @@ from postgrey_exporter.cli.output import say
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.report.nagios import PluginResult, Range, check, unknown
 from postgrey_exporter.settings import DEFAULT_THRESHOLD, parse_duration
+from postgrey_exporter.wording import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,26 +71,39 @@ def _range(text: str) -> Range:
     default=str(DEFAULT_THRESHOLD),
     envvar=options.variable("--threshold"),
     show_default=True,
-    help="Warn at so many unreviewed attempts of a domain, or outside a Nagios range.",
+    help="WARNING from this number of unreviewed attempts of a domain on, or outside a Nagios range.",
 )
 @options.option(
-    "--critical", "-c", type=options.Parsed("range", _range), help="The same for CRITICAL.  [default: never]"
+    "--critical",
+    "-c",
+    type=options.Parsed("range", _range),
+    help="CRITICAL from this number of unreviewed attempts of a domain on, or outside a Nagios range.  "
+    "[default: never]",
 )
 @options.option(
     "--max-age",
     type=options.Parsed("duration", parse_duration),
-    help=f"How old the newest log may be, or the state's last look.  [default: {_LOG_MAX_AGE}, {_STATE_MAX_AGE}]",
+    help=f"UNKNOWN if the newest log, or the exporter's state, is older than this.  "
+    f"[default: {_LOG_MAX_AGE} for a log, {_STATE_MAX_AGE} for a state]",
 )
 @options.option(
-    "--timeout", type=click.IntRange(min=1), default=30, show_default=True, help="Seconds until it gives up."
+    "--timeout",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    help="UNKNOWN after this number of seconds without a result.",
 )
 def command(
     warning: Range, critical: Range | None, max_age: int | None, timeout: int, **gathering_options: Any
 ) -> None:
-    """Warn about senders that are greylisted often and on no list, as a Nagios or Icinga plugin.
+    """Warn about unreviewed sender domains, as a Nagios or Icinga plugin.
 
-    Each LOG may be plain, gzip, bzip2, xz or zstd, or - for standard input. Without LOG the check is on the state of
-    the exporter. Exits with 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).
+    A domain is unreviewed if no whitelist or ignore entry covers its clients.
+
+    LOG is a file, plain or compressed by gzip, bzip2, xz or zstd, or - for standard input. Without LOG the command
+    reads the exporter's state; without a state it finds postgrey's log and reads the last --window of it.
+
+    Exit status: 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).
     """
     settings = GatheringSettings(**gathering_options)
     with _limited(timeout):
@@ -112,13 +126,8 @@ def _hindrance(gathered: Gathered, *, from_logs: bool, max_age: int | None) -> l
     age = None if gathered.newest is None else time.time() - gathered.newest
     if age is not None and age > limit:
         what = "the newest log was last written to" if from_logs else "the exporter last looked at its sources"
-        found.append(f"{what} {_spoken(age)} ago, see --max-age; what came since is not counted")
+        found.append(f"{what} {duration(age)} ago, see --max-age; what came since is not counted")
     return found
-
-
-def _spoken(seconds: float) -> str:
-    hours = seconds / 3600
-    return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.1f} hours"  # noqa: PLR2004 - two days
 
 
 @contextlib.contextmanager

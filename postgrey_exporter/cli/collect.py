@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @click.command("collect")
 @options.reading_options
-@click.option("--output", type=options.FILE, help="File to replace, in one rename.  [default: print]")
+@click.option("--output", type=options.FILE, help="Replace this file, in place of printing.")
 def command(output: Path | None, **reading_options: Any) -> None:
-    """Read what is new, once, and print the metrics in the text format.
+    """Read what is new once, and print the metrics in the text format.
 
-    With --output the file is replaced in one rename, for node_exporter's textfile collector.
+    With --output the command replaces a file by one rename, as node_exporter's textfile collector needs it.
     """
     with reading(ReadingSettings(**reading_options)) as (ingest, reader):
         now = time.time()

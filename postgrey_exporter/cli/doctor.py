@@ -18,8 +18,8 @@ from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.cli.output import say, styled
 from postgrey_exporter.doctor import Check, Examination, Machine, Process, Verdict
 from postgrey_exporter.doctor.examination import arguments_of, is_exporter
-from postgrey_exporter.printable import as_json_text
 from postgrey_exporter.settings import default_state
+from postgrey_exporter.wording import as_json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ _LONGEST_ANSWER: Final = 16 << 20
     metavar="URL",
     default="http://127.0.0.1:9090",
     show_default=True,
-    help="Prometheus to ask whether it scrapes the exporter.",
+    help="Ask this Prometheus whether it scrapes the exporter.",
 )
 @click.option(
     "--format",
@@ -49,13 +49,15 @@ _LONGEST_ANSWER: Final = 16 << 20
     type=click.Choice(("text", "json")),
     default="text",
     show_default=True,
-    help="What to print.",
+    help="Output format.",
 )
 def command(form: str, prometheus_url: str, **chosen: Any) -> int:
-    """Tell where postgrey logs, what can be read, what is wrong and the command that mends it.
+    """Check the setup, and print the command that fixes each fault.
 
-    Looks at the exporter that runs, with its options, unless others are given here. Changes nothing. Exits with 0
-    when all is well, with 1 when there is something to mend.
+    The command checks postgrey, where it logs, the lists, the state, the exporter and Prometheus. It changes nothing.
+    Without options it takes those of the exporter that runs.
+
+    Exit status: 0 if there is nothing to fix, 1 if there is.
     """
     context = click.get_current_context()
     machine = Machine(Path("/"), time.time(), _fetch)

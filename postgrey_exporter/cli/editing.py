@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.cli.output import say
 from postgrey_exporter.lists.edit import ListEditor, ListPermissionError, NewEntry
-from postgrey_exporter.printable import command
 from postgrey_exporter.settings import list_paths
+from postgrey_exporter.wording import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

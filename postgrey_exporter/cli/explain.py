@@ -14,7 +14,7 @@ from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.cli.output import complain
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.lists.explain import NoClientError, client, explain, read_client
-from postgrey_exporter.printable import printable
+from postgrey_exporter.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ _MOST_WARNINGS: Final = 20
     type=click.Choice(("text", "json")),
     default="text",
     show_default=True,
-    help="A sentence for each client, or a JSON object a line.",
+    help="Print a sentence, or a line with a JSON object, for each client.",
 )
 def command(
     client_name: str,
@@ -46,12 +46,12 @@ def command(
     ignore_files: Sequence[Path],
     form: str,
 ) -> int:
-    """Tell which entry of which list covers a client.
+    """Show which entry of which list covers a client.
 
-    With - for CLIENT_NAME, lines of "name address" are read from standard input.
+    With - as CLIENT_NAME the command reads lines "name address" from standard input. It prints warnings about the
+    lists' lines on standard error.
 
-    Exits with 0 when every client is covered, with 1 when one is not. What is wrong with the lists' lines is on
-    standard error.
+    Exit status: 0 if a list covers every client, 1 if not, 2 if a client or a list is not readable.
     """
     if client_name == _STREAM and client_address is not None:
         raise click.UsageError("with - the addresses stand beside the names on standard input")

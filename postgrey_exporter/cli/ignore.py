@@ -27,12 +27,12 @@ def command(
     whitelist_files: Sequence[Path],
     ignore_files: Sequence[Path],
 ) -> None:
-    """Note sender domains that were reviewed and stay greylisted.
+    """Add domains that stay greylisted to the ignore file.
 
-    NAME is a domain; it stands for itself and all names under it. What the ignore files or the whitelists cover
-    already is not added again.
+    The exporter then no longer reports them as unreviewed. NAME is a domain; it covers itself and all names below it.
+    Entries that the ignore files or the whitelists cover already are reported and not added.
 
-    Of several --ignore-file the last one is changed.
+    With several --ignore-file the command changes the last one.
     """
     entries = [entry_of(name, reason or "stays greylisted") for name in names]
     edit_lists("ignore", entries, EditingSettings(whitelist_files, ignore_files), dry_run=dry_run)

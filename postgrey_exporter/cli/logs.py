@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Literal
 
-from postgrey_exporter.printable import as_json_text
+from postgrey_exporter.wording import as_json_text
 
 
 def set_up(level: str, form: Literal["logfmt", "json"]) -> None:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
     from click.decorators import FC
 
+if TYPE_CHECKING:
+    _AnyType = click.ParamType[Any]
+else:
+    _AnyType = click.ParamType  # not generic before click 8.4
+
 _MOST_DOMAINS = 1_000_000
 _PORT_DIGITS = 5
 
@@ -41,7 +46,7 @@ def variable(option: str) -> str:
     return "POSTGREY_EXPORTER_" + option.removeprefix("--").replace("-", "_").replace(".", "_").upper()
 
 
-class Parsed(click.ParamType[Any]):
+class Parsed(_AnyType):
     """A value that a function of ours parses; its `ValueError` is the error message."""
 
     name = "value"
@@ -74,7 +79,7 @@ def _tag(text: str) -> str:
     return text
 
 
-class ListenAddressType(click.ParamType[Any]):
+class ListenAddressType(_AnyType):
     """``HOST:PORT``, ``[IPV6]:PORT`` or ``:PORT``."""
 
     name = "host:port"
@@ -109,57 +114,68 @@ def _together(*decorators: Callable[[FC], FC]) -> Callable[[FC], FC]:
 
 
 mail_log = option(
-    "--mail-log", "mail_logs", type=FILE, multiple=True, help="Log that postgrey writes to; may be given again."
+    "--mail-log", "mail_logs", type=FILE, multiple=True, help="Log file to read. Repeat the option for more files."
 )
 journal = option("--journal", is_flag=True, help="Read the systemd journal.")
 journal_directory = option(
     "--journal-directory",
     type=FILE,
-    help="Read the journal files of this folder instead of the system's; implies --journal.",
+    help="Read the journal files in this folder, not those of this system. Implies --journal.",
 )
 timezone = option(
     "--timezone",
     type=Parsed("name", parse_zone),
-    help="Zone of time stamps that name none.  [default: the system's]",
+    help="Time zone of time stamps without a zone, like Europe/Berlin.  [default: the system's]",
 )
 syslog_tag = option(
-    "--syslog-tag", type=Parsed("tag", _tag), default=DEFAULT_TAG, show_default=True, help="Tag postgrey logs under."
+    "--syslog-tag",
+    type=Parsed("tag", _tag),
+    default=DEFAULT_TAG,
+    show_default=True,
+    help="Syslog tag of postgrey's lines.",
 )
-state = option("--state", type=FILE, help="State file.  [default: in $STATE_DIRECTORY or the XDG state folder]")
+state = option(
+    "--state",
+    type=FILE,
+    help="File that keeps counts and reading positions.  [default: state.sqlite3 in $STATE_DIRECTORY, or in the XDG "
+    "state folder]",
+)
 window = option(
     "--window",
     type=Parsed("duration", _window),
     default="7d",
     show_default=True,
-    help="How far back greylisted attempts count.",
+    help="How far back greylisted attempts count, in full hours, like 7d or 36h.",
 )
 threshold = option(
     "--threshold",
     type=click.IntRange(min=1),
     default=DEFAULT_THRESHOLD,
     show_default=True,
-    help="Attempts from which on a domain needs a decision.",
+    help="Number of unreviewed attempts from which on a domain needs a decision.",
 )
 max_domains = option(
     "--max-domains",
     type=click.IntRange(1, _MOST_DOMAINS),
     default=1000,
     show_default=True,
-    help="How many domains get a label of their own.",
+    help="Number of domains with a label of their own; all others count as domain 'other'.",
 )
 whitelist_file = option(
     "--whitelist-file",
     "whitelist_files",
     type=FILE,
     multiple=True,
-    help="postgrey's client whitelist; may be given again.  [default: postgrey's own]",
+    help="Client whitelist of postgrey. Repeat the option for more files.  [default: postgrey's "
+    "whitelist_clients and whitelist_clients.local]",
 )
 ignore_file = option(
     "--ignore-file",
     "ignore_files",
     type=FILE,
     multiple=True,
-    help="Domains that stay greylisted; may be given again.  [default: /etc/postgrey-exporter/ignore]",
+    help="List of domains that stay greylisted. Repeat the option for more files.  "
+    "[default: /etc/postgrey-exporter/ignore]",
 )
 log_level = option(
     "--log.level",
@@ -167,7 +183,7 @@ log_level = option(
     type=click.Choice(LOG_LEVELS),
     default="info",
     show_default=True,
-    help="Least severe messages to log.",
+    help="Log messages of this level and above.",
 )
 log_format = option(
     "--log.format",
@@ -175,7 +191,7 @@ log_format = option(
     type=click.Choice(LOG_FORMATS),
     default="logfmt",
     show_default=True,
-    help="Form of the log on standard error.",
+    help="Format of the log on standard error.",
 )
 listen_address = option(
     "--web.listen-address",
@@ -184,7 +200,7 @@ listen_address = option(
     multiple=True,
     default=("127.0.0.1:10123",),
     show_default=True,
-    help="Where to listen; may be given again.",
+    help="Address to listen on. Repeat the option for more addresses.",
 )
 
 
@@ -200,11 +216,11 @@ telemetry_path = option(
     type=Parsed("path", _path),
     default="/metrics",
     show_default=True,
-    help="Path of the metrics.",
+    help="URL path of the metrics.",
 )
 
-dry_run = option("--dry-run", is_flag=True, help="Change nothing; print what would be changed as a unified diff.")
-reason = option("--reason", metavar="TEXT", help="Reason to note with the date above each entry.")
+dry_run = option("--dry-run", is_flag=True, help="Change nothing. Print the change as a unified diff.")
+reason = option("--reason", metavar="TEXT", help="Reason to write, with the date, above each entry.")
 
 list_options = _together(whitelist_file, ignore_file)
 parser_options = _together(timezone, syslog_tag)
@@ -214,6 +230,6 @@ reading_options = _together(source_options, state, window, max_domains, list_opt
 web_options = _together(listen_address, telemetry_path)
 
 logs_argument = click.argument("logs", metavar="[LOG]...", type=FILE, nargs=-1)
-since = option("--since", help="Count from here on: a date, a time (RFC 3339), or like 7d for seven days ago.")
-until = option("--until", help="Count up to here.")
+since = option("--since", help="Count from this time on: a date, an RFC 3339 time, or an age like 7d.")
+until = option("--until", help="Count up to this time: a date, an RFC 3339 time, or an age like 1d.")
 gathering_options = _together(logs_argument, since, until, parser_options, state, window, list_options)

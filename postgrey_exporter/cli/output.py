@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from postgrey_exporter.printable import printable
+from postgrey_exporter.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,22 +21,22 @@ _WIDTH_OF_A_FILE: Final = 120
 @click.command("report")
 @options.gathering_options
 @options.threshold
-@click.option("--limit", type=click.IntRange(min=1), help="How many domains to list.  [default: all]")
+@click.option("--limit", type=click.IntRange(min=1), help="List this number of domains.  [default: all]")
 @click.option(
     "--format",
     "form",
     type=click.Choice(("table", "json", "csv")),
     default="table",
     show_default=True,
-    help="What to print.",
+    help="Output format.",
 )
 def command(threshold: int, limit: int | None, form: str, **gathering_options: Any) -> int:
-    """Show who is greylisted, most first.
+    """Show which sender domains are greylisted, most attempts first.
 
-    Each LOG may be plain, gzip, bzip2, xz or zstd, or - for standard input. Without LOG the report is on the state
-    of the exporter, in hours.
+    LOG is a file, plain or compressed by gzip, bzip2, xz or zstd, or - for standard input. Without LOG the command
+    reads the exporter's state; without a state it finds postgrey's log and reads the last --window of it.
 
-    Exits with 1 when a log could not be read to its end, so that the counts are partial.
+    Exit status: 0 if each log was read to its end, 1 if not; the counts are partial then.
     """
     gathered = gather(GatheringSettings(**gathering_options), propose=form != "table")
     report = Report(
@@ -59,7 +59,7 @@ def _rendered(report: Report, form: str) -> Iterable[str]:
     if form == "json":
         from postgrey_exporter.report.machine import as_json  # noqa: PLC0415
 
-        return [as_json(report)]
+        return as_json(report)
     if form == "csv":
         from postgrey_exporter.report.machine import as_csv  # noqa: PLC0415
 

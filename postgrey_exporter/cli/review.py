@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 @options.gathering_options
 @options.threshold
 def command(threshold: int, **gathering_options: Any) -> int:
-    """Walk through the domains that need a decision, worst first.
+    """Decide on each unreviewed domain, worst first.
 
-    Each LOG may be plain, gzip, bzip2, xz or zstd. Without LOG the review is on the state of the exporter. Each
-    domain is shown with its evidence, the advice and the proposed whitelist entry; one key whitelists, ignores or
-    skips it.
+    The command shows each domain with its evidence, the advice and the proposed whitelist entry. One key whitelists,
+    ignores or skips the domain.
 
-    Without a terminal the list is printed. Exits with 1 then when there is something to review, with 0 when there is
-    nothing, and with 2 when that is not known for sure.
+    LOG is a file, plain or compressed by gzip, bzip2, xz or zstd. Without LOG the command reads the exporter's state;
+    without a state it finds postgrey's log and reads the last --window of it.
+
+    Without a terminal, the command prints the list. Exit status then: 0 if there is nothing to review, 1 if there is
+    something, 2 if the answer is not certain.
     """
     settings = GatheringSettings(**gathering_options)
     gathered = gather(settings, propose=True)

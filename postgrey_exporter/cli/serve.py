@@ -34,9 +34,10 @@ _SWITCH_SECONDS: Final = 0.001
 def command(
     listen_addresses: Sequence[ListenAddress], telemetry_path: str, threshold: int, **reading_options: Any
 ) -> None:
-    """Serve the metrics; read on for ever.
+    """Read the log as it grows, and serve the metrics.
 
-    Every option is an environment variable too: --mail-log is POSTGREY_EXPORTER_MAIL_LOG.
+    Without --mail-log and --journal the exporter finds out where postgrey logs. Each option is also an environment
+    variable: --mail-log is POSTGREY_EXPORTER_MAIL_LOG.
     """
     settings = ReadingSettings(**reading_options)
     with reading(settings) as (ingest, reader):

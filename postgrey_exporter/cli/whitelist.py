@@ -29,11 +29,12 @@ def command(
 ) -> None:
     r"""Add entries to postgrey's client whitelist.
 
-    NAME is written as it is: a domain or host name, which stands for itself and all names under it; a /pattern/ of
-    Perl's such as '/\.protection\.outlook\.com$/'; an address, or a network such as 192.0.2.0/24. What postgrey
-    could not read, or would never match, is refused, and what the whitelists cover already is not added again.
+    NAME is one of: a domain or host name, which covers itself and all names below it; a Perl pattern such as
+    '/\.protection\.outlook\.com$/'; an address; a network such as 192.0.2.0/24. The command writes NAME without a
+    change. It refuses an entry that postgrey would ignore or die of, that can never match, or that is too broad.
+    Entries that are covered already are reported and not added.
 
-    Of several --whitelist-file the last one is changed.
+    With several --whitelist-file the command changes the last one.
     """
     entries = [entry_of(name, reason or "whitelisted") for name in names]
     edit_lists("whitelist", entries, EditingSettings(whitelist_files, ignore_files), dry_run=dry_run)

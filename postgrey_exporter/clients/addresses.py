@@ -14,8 +14,6 @@ NO_NETWORK: Final = 1 << 30
 """The number of the network of a client without an address."""
 IPV6_NETWORKS: Final = 1 << 31
 """This bit tells the numbers of IPv6 networks from all others; those of IPv4 networks are their three octets."""
-_GOLDEN: Final = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, The Art of Computer Programming, 6.4)
-_64_BITS: Final = (1 << 64) - 1
 
 
 def normalise(text: str) -> str:
@@ -46,19 +44,6 @@ def _respelled(bare: str) -> str:
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return str(address)
-
-
-def network_number(address: str) -> int:
-    """Return a number of 32 bits that stands for `network_of` an address; the same in every run.
-
-    Of an IPv4 address, which is known by it, the octets of its network; of an IPv6 address a hash, above all others.
-    """
-    if not address:
-        return NO_NETWORK
-    if ":" not in address:
-        return int.from_bytes(inet_pton(AF_INET, address)[: IPV4_PREFIX // 8])
-    prefix = int.from_bytes(inet_pton(AF_INET6, address)[:_IPV6_NETWORK_SIZE])
-    return IPV6_NETWORKS | (prefix * _GOLDEN & _64_BITS) >> 33
 
 
 def network_of(address: str) -> str:

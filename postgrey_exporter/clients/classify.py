@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
 from postgrey_exporter.clients.domains import domain_of_all_below, registrable_domain
-from postgrey_exporter.clients.hostnames import ClientKind, domain_says, kind_in_domain, words_say
+from postgrey_exporter.clients.hostnames import domain_says, words_say
+
+_DIGITS: Final = str.maketrans("123456789", "000000000")
 
 
 @lru_cache(maxsize=8192)
@@ -25,7 +28,13 @@ def label_says(label: str) -> int:
     return words_say(label)
 
 
-def domain_and_kind(name: str, address: str) -> tuple[str, ClientKind]:
-    """Return a client's registrable domain, or `domains.UNKNOWN`, and what it is by its name."""
+def signs(name: str) -> tuple[str, str, int]:
+    """Return a client name's registrable domain, or `domains.UNKNOWN`, what stands before it, and what the name says.
+
+    The registrable domain's own name makes nobody a customer: ``dyn.com`` may run a mail server.
+    """
+    name = name.lower().rstrip(".")
     domain = registrable_domain(name)
-    return domain, kind_in_domain(name, address, domain)
+    host = name.removesuffix(domain).rstrip(".")
+    label, _, rest = host.partition(".")
+    return domain, host, words_say(label.translate(_DIGITS)) | words_say(rest) | domain_says(domain)

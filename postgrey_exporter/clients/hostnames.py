@@ -9,10 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from functools import lru_cache
-from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
-
-from postgrey_exporter.clients.domains import registrable_domain
 
 CUSTOMER_WORDS: Final = frozenset(
     """
@@ -47,9 +44,7 @@ OCTETS_OF_A_LINE: Final = 3
 """Octets of its address in a client's name that make it a line's; the servers of a pool often carry two."""
 
 _WORD: Final = re.compile(r"[a-z]+")
-_NUMBER: Final = re.compile(r"[0-9]+")
 _MAC: Final = re.compile(r"[0-9a-f]{12}")
-_DIGITS: Final = str.maketrans("123456789", "000000000")
 SAYS_LINE: Final = 1
 """A customer's line, see `words_say`."""
 SAYS_MAIL: Final = 2
@@ -77,26 +72,6 @@ class ClientKind(Enum):
     """A mail server."""
     LINE = 2
     """A customer's line."""
-
-
-def kind_of(name: str, address: str) -> ClientKind:
-    """Return what a client is by its name.
-
-    The registrable domain's own name makes nobody a customer: ``dyn.com`` may run a mail server.
-    """
-    return kind_in_domain(name, address, registrable_domain(name))
-
-
-def kind_in_domain(name: str, address: str, domain: str) -> ClientKind:
-    """Return what a client is by its name, whose registrable domain is known already."""
-    host = name.lower().rstrip(".").removesuffix(domain).rstrip(".")
-    label, _, rest = host.partition(".")
-    says = words_say(label.translate(_DIGITS)) | words_say(rest) | domain_says(domain)
-    kind = kind_by(says, is_by_address=False)
-    # Most names say enough, and the address makes no difference.
-    if kind is kind_by(says, is_by_address=True) or not has_address(host, address):
-        return kind
-    return kind_by(says, is_by_address=True)
 
 
 def kind_by(says: int, *, is_by_address: bool) -> ClientKind:
@@ -138,40 +113,3 @@ def words_say(labels: str) -> int:
 def domain_says(domain: str) -> int:
     """Return what a registrable domain itself says of its clients: `SAYS_MAIL_DOMAIN`, or nothing."""
     return SAYS_MAIL_DOMAIN if _MAIL_DOMAIN_PART.search(domain.partition(".")[0]) else 0
-
-
-def has_address(host: str, address: str) -> bool:
-    """Tell whether a host name is made from its address: most octets in any order, or all of it in hexadecimal.
-
-    Of an IPv6 address, its network or its interface is enough.
-    """
-    if not host:
-        return False
-    try:
-        packed = inet_pton(AF_INET6 if ":" in address else AF_INET, address)
-    except (OSError, ValueError):
-        return False
-    in_hexadecimal = packed.hex()
-    if ":" in address:
-        return _has_groups(host, in_hexadecimal)
-    if in_hexadecimal in host:
-        return True
-    numbers = _NUMBER.findall(host)
-    octets = list(map(str, packed))
-    for number in numbers:
-        octet = number.lstrip("0") or "0"
-        if octet in octets:
-            octets.remove(octet)
-    if len(packed) - len(octets) >= OCTETS_OF_A_LINE:
-        return True
-    run = "".join([octet.zfill(3) for octet in address.split(".")])
-    return any(run in number for number in numbers)
-
-
-def _has_groups(host: str, address: str) -> bool:
-    digits = host.replace("-", "").replace(".", "")
-    for half in (address[:16], address[16:]):
-        short = [half[at : at + 4].lstrip("0") or "0" for at in range(0, 16, 4)]
-        if half in digits or "-".join(short) in host:
-            return True
-    return False

@@ -6,12 +6,15 @@ from postgrey_exporter.memory.table cimport Rows, Table, Text
 
 cdef enum:
     LONGEST_LABEL = 63
-    NO_NETWORK = 1 << 30
-    IPV6_NETWORKS = 0x80000000
+
+
+# As in addresses.
+cdef uint32_t NO_NETWORK
+cdef uint32_t IPV6_NETWORKS
 
 
 cdef enum:
-    # As in clientnames.ClientKind; its bit stands for it in a set of kinds.
+    # As in hostnames.ClientKind; its bit stands for it in a set of kinds.
     UNCLEAR = 0
     MAIL = 1
     LINE = 2

@@ -10,9 +10,12 @@ from postgrey_exporter.memory.table cimport Positions, Rows, Table, Text, mixed
 
 from os import urandom
 
+from postgrey_exporter.clients import addresses
 from postgrey_exporter.parsing.hashing import KEY_SIZE
 from postgrey_exporter.lists.verdict import UNCOVERED, WHITELISTED
 
+NO_NETWORK = addresses.NO_NETWORK
+IPV6_NETWORKS = addresses.IPV6_NETWORKS
 cdef int OF_NO_LIST = UNCOVERED
 cdef int OF_THE_WHITELIST = WHITELISTED
 cdef uint64_t SPREAD = int.from_bytes(urandom(8))
@@ -21,7 +24,10 @@ cdef enum:
 
 
 cdef uint32_t network_of(const unsigned char *address, size_t size) noexcept nogil:
-    """Return the number of a normalised address's network; the same as addresses.network_number."""
+    """Return a number that stands for addresses.network_of a normalised address; the same in every run.
+
+    Of an IPv4 address, which is known by it, the octets of its network; of an IPv6 address a hash, above all others.
+    """
     cdef char[LONGEST_ADDRESS + 1] text
     cdef uint8_t[16] packed
     cdef uint64_t prefix
@@ -48,6 +54,7 @@ cdef uint32_t network_of(const unsigned char *address, size_t size) noexcept nog
     prefix = 0
     for at in range(8):
         prefix = prefix << 8 | packed[at]
+    # 2^64 divided by the golden ratio (Knuth, The Art of Computer Programming, 6.4).
     return IPV6_NETWORKS | <uint32_t>((prefix * 0x9E3779B97F4A7C15ULL) >> 33)
 
 

@@ -11,6 +11,7 @@ from postgrey_exporter.counting.client cimport IPV6_NETWORKS, LINE, MAIL, UNCLEA
 from postgrey_exporter.parsing.field cimport LONGEST_ADDRESS
 from postgrey_exporter.counting.client cimport attempts_of, judge, network_key, network_of, text_of
 from postgrey_exporter.counting.message cimport NO_DELAY, OPEN_SECONDS, Message, add_known
+from postgrey_exporter.counting.naming cimport domain_and_kind
 from postgrey_exporter.memory.table cimport Positions, Rows, Table, Text
 
 from functools import partial
@@ -19,7 +20,6 @@ from heapq import nsmallest
 from postgrey_exporter.clients.domains import UNKNOWN
 from postgrey_exporter.lists.verdict import IGNORED, UNCOVERED, WHITELISTED
 from postgrey_exporter.counting.evidence import Delays, Evidence, NetworkFacts, Parties, Party, Totals
-from postgrey_exporter.clients.classify import domain_and_kind
 
 cdef int OF_NO_LIST = UNCOVERED
 cdef int OF_THE_WHITELIST = WHITELISTED
@@ -43,7 +43,7 @@ cdef class DomainFacts:
         cdef bytes host = name.encode()
         cdef bytes packed = address.encode()
         cdef bytes text = host + b" " + packed
-        cdef int kind = domain_and_kind(name, address)[1].value
+        cdef int kind = domain_and_kind(name, address)[1]
         cdef size_t begin
         cdef Client *client
         if len(host) > MOST_OF_A_NAME or len(packed) > LONGEST_ADDRESS:

@@ -1,24 +1,55 @@
-"""Whether a host is named after its address: clientnames.has_address once more, for a million invented names."""
+"""What a client is by its name, and whether that is made from its address."""
 
 from libc.stdint cimport uint8_t
 from libc.string cimport memchr, memcpy
 
-from postgrey_exporter.parsing.field cimport LONGEST_ADDRESS, OCTETS
+from postgrey_exporter.parsing.field cimport LONGEST_ADDRESS, LONGEST_NAME, OCTETS
 from postgrey_exporter.memory.system cimport AF_INET, AF_INET6, inet_pton, memmem
 
-from postgrey_exporter.clients.hostnames import OCTETS_OF_A_LINE
+from postgrey_exporter.clients.classify import signs
+from postgrey_exporter.clients.hostnames import OCTETS_OF_A_LINE, SAYS_ALL, ClientKind, kind_by
 
 cdef enum:
     DIGITS_OF_AN_OCTET = 3
     HALF_SIZE = 8
     GROUPS_OF_A_HALF = 4
-    LONGEST_HOST = 255
+    SIGNS = 32
 
 cdef int MOST_OTHER_OCTETS = OCTETS - OCTETS_OF_A_LINE
 cdef const unsigned char *HEXADECIMAL = b"0123456789abcdef"
 
 
-cdef bint has_address(
+# What a client is by the signs of its name, with and without its address in it.
+cdef int[SIGNS][2] KINDS
+assert SAYS_ALL < SIGNS
+for _says in range(SIGNS):
+    for _by_address in range(2):
+        KINDS[_says][_by_address] = kind_by(_says, is_by_address=bool(_by_address)).value
+
+
+def kind_of(str name not None, str address not None):
+    return ClientKind(domain_and_kind(name, address)[1])
+
+
+cdef tuple domain_and_kind(str name, str address):
+    """Return a client's registrable domain, or domains.UNKNOWN, and what it is by its name."""
+    domain, host, says = signs(name)
+    cdef bytes text = host.encode("ascii", "replace")
+    cdef bytes packed = address.encode("ascii", "replace")
+    return domain, kind_by_name(says, text, len(text), packed, len(packed))
+
+
+cdef int kind_by_name(
+    int says, const unsigned char *host, size_t host_size, const unsigned char *address, size_t address_size
+) noexcept nogil:
+    """Return what a client is by what its name says, and by whether that is made from its address."""
+    # Most names say enough, and the address makes no difference.
+    if KINDS[says][False] == KINDS[says][True]:
+        return KINDS[says][False]
+    return KINDS[says][_has_address(host, host_size, address, address_size)]
+
+
+cdef bint _has_address(
     const unsigned char *host, size_t host_size, const unsigned char *address, size_t address_size
 ) noexcept nogil:
     """Tell whether a host name is made from its address: most octets in any order, or all of it in hexadecimal.
@@ -27,7 +58,7 @@ cdef bint has_address(
     """
     cdef char[LONGEST_ADDRESS + 1] text
     cdef uint8_t[16] packed
-    if host_size == 0 or host_size > LONGEST_HOST or address_size > LONGEST_ADDRESS:
+    if host_size == 0 or host_size > LONGEST_NAME or address_size > LONGEST_ADDRESS:
         return False
     memcpy(text, address, address_size)
     text[address_size] = 0
@@ -40,19 +71,13 @@ cdef bint has_address(
 
 cdef bint _has_octets(const unsigned char *host, size_t size, const uint8_t *packed) noexcept nogil:
     cdef unsigned char[2 * OCTETS] in_hexadecimal
-    cdef unsigned char[DIGITS_OF_AN_OCTET * OCTETS] run
     cdef bint[OCTETS] seen
-    cdef int octet, place, value, others = OCTETS
+    cdef int octet, value, others = OCTETS
     cdef size_t at = 0, digits
     for octet in range(OCTETS):
         _write_hexadecimal(in_hexadecimal + 2 * octet, packed[octet])
-        for place in range(DIGITS_OF_AN_OCTET):
-            value = packed[octet] // (100 if place == 0 else 10 if place == 1 else 1) % 10
-            run[DIGITS_OF_AN_OCTET * octet + place] = <unsigned char>(c"0" + value)
         seen[octet] = False
     if memmem(host, size, in_hexadecimal, sizeof(in_hexadecimal)) != NULL:
-        return True
-    if memmem(host, size, run, sizeof(run)) != NULL:
         return True
     while at < size:
         if not c"0" <= host[at] <= c"9":
@@ -78,7 +103,7 @@ cdef bint _has_octets(const unsigned char *host, size_t size, const uint8_t *pac
 
 cdef bint _has_half(const unsigned char *host, size_t size, const uint8_t *half) noexcept nogil:
     """Tell whether a host has one half of an IPv6 address: all its digits, or its groups with hyphens between."""
-    cdef unsigned char[LONGEST_HOST] digits
+    cdef unsigned char[LONGEST_NAME] digits
     cdef unsigned char[2 * HALF_SIZE] full
     cdef unsigned char[5 * GROUPS_OF_A_HALF] short
     cdef size_t at, count = 0, written = 0

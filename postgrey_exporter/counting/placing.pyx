@@ -1,4 +1,4 @@
-"""Where a client belongs, its registrable domain, and what its name says: the same as the module places.
+"""Where a client belongs, its registrable domain, and what its name says.
 
 Python is asked once for each name above hosts and each form of a first label; a million hosts have few of them.
 """
@@ -8,25 +8,16 @@ from libc.string cimport memchr, memcmp
 
 from postgrey_exporter.counting.client cimport LONGEST_LABEL, UNCLEAR, Client, address_of, text_of
 from postgrey_exporter.parsing.hashing cimport KeyedHash
-from postgrey_exporter.counting.naming cimport has_address
+from postgrey_exporter.counting.naming cimport domain_and_kind, kind_by_name
 from postgrey_exporter.memory.table cimport Table
 
 from postgrey_exporter.clients import classify as places
-from postgrey_exporter.clients.hostnames import SAYS_ALL, kind_by
 from postgrey_exporter.clients.domains import MAX_NAME_LENGTH, UNKNOWN
 
 cdef size_t LONGEST_HOST_NAME = MAX_NAME_LENGTH
 cdef const unsigned char *UNKNOWN_NAME = b"unknown"
 cdef enum:
     UNKNOWN_SIZE = 7
-    SIGNS = 32
-
-# What a client is by the signs of its name, with and without its address in it.
-cdef int[SIGNS][2] KINDS
-assert SAYS_ALL < SIGNS
-for _says in range(SIGNS):
-    for _by_address in range(2):
-        KINDS[_says][_by_address] = kind_by(_says, is_by_address=bool(_by_address)).value
 
 
 cdef class Placing:
@@ -51,11 +42,12 @@ cdef class Placing:
             parent = self._parent(parent_name, client.name_size - (parent_name - text))
             if parent.decides:
                 client.domain = parent.domain
-                client.kind = _kind(
+                client.kind = kind_by_name(
                     parent.says | self._says(text, parent_name - text - 1),
-                    client,
                     text,
                     client.name_size - parent.domain_size - 1,
+                    address_of(client, text),
+                    client.address_size,
                 )
                 return 0
         return self._learn_place(client, text)
@@ -117,10 +109,10 @@ cdef class Placing:
         return self._number_of(places.registrable_domain(text_of(name, size)))
 
     cdef int _learn_place(self, Client *client, const unsigned char *text) except -1 with gil:
-        name = text_of(text, client.name_size)
-        domain, kind = places.domain_and_kind(name, text_of(address_of(client, text), client.address_size))
+        address = text_of(address_of(client, text), client.address_size)
+        domain, kind = domain_and_kind(text_of(text, client.name_size), address)
         client.domain = <uint32_t>self._number_of(domain)
-        client.kind = kind.value
+        client.kind = kind
         return 0
 
     cdef Py_ssize_t _number_of(self, str domain) except -1:
@@ -129,14 +121,6 @@ cdef class Placing:
             number = self._numbers[domain] = len(self.domains)
             self.domains.append(domain)
         return number
-
-
-cdef int _kind(int says, const Client *client, const unsigned char *name, size_t host_size) noexcept nogil:
-    """Return what a client is by what its name says."""
-    # Most names say enough, and the address makes no difference.
-    if KINDS[says][False] == KINDS[says][True]:
-        return KINDS[says][False]
-    return KINDS[says][has_address(name, host_size, address_of(client, name), client.address_size)]
 
 
 cdef const unsigned char *_parent_name(const unsigned char *name, size_t size) noexcept nogil:

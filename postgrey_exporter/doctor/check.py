@@ -41,12 +41,3 @@ def mend(name: str, text: str, remedy: str) -> Check:
 def unknown(name: str, text: str, remedy: str | None = None) -> Check:
     """Return a check that can't be made from here."""
     return Check(name, Verdict.UNKNOWN, text, remedy)
-
-
-def age(moment: float, now: float) -> str:
-    """Say how long ago a moment was: ``40 s``, ``12 min``, ``5 h``, ``3 days``."""
-    seconds = max(0.0, now - moment)
-    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds // unit:.0f} {name}"
-    return f"{seconds // 86_400:.0f} days"

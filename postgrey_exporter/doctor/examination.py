@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from postgrey_exporter.doctor import lines, lists, postgrey, scrape, state
+from postgrey_exporter.doctor import lines, lists, postgrey, rsyslog, scrape, state
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.sources.detect.discover import JOURNAL, Detector, Finding
 from postgrey_exporter.sources.detect.evidence import Examiner
@@ -53,6 +53,7 @@ class Examination:
             *postgrey.disowned([process for process in named if process not in processes], "postgrey"),
             *postgrey.options(machine, processes, whitelists),
             *lines.checks(machine, reading, self.exporter),
+            *rsyslog.checks(machine, [found.path for found in reading.read if found.path is not None]),
             *lists.checks(machine, statuses, processes, lambda moment: self._reloaded(machine, reading, moment)),
             state.check(machine, self.state),
             *(scrape.port(machine, host, number) for host, number in self.listen_addresses),

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.doctor.access import group_name, may_read
-from postgrey_exporter.doctor.check import Check, age, mend, unknown, well
-from postgrey_exporter.printable import command
+from postgrey_exporter.doctor.check import Check, mend, unknown, well
 from postgrey_exporter.sources.detect.discover import SAME_LINES_SECONDS
 from postgrey_exporter.sources.journal import files as journal_files
+from postgrey_exporter.wording import command, duration
 
 if TYPE_CHECKING:
     from postgrey_exporter.doctor.machine import Machine, Process
@@ -72,7 +72,7 @@ def _place(machine: Machine, reading: Reading) -> Check:
         names = ", ".join(found.name for found in reading.named)
         return mend("log", f"no decision of postgrey's in {names}; they are in {elsewhere.name}", _option(elsewhere))
     last = newest.newest_decision or 0.0
-    text = f"{newest.name}: last decision {age(last, machine.now)} ago"
+    text = f"{newest.name}: last decision {duration(machine.now - last)} ago"
     if not reading.named:
         text += f" ({detection.reason})"
     if elsewhere is not None and (elsewhere.newest_decision or 0.0) - last > FRESH_SECONDS:

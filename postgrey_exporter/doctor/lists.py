@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.doctor.check import Check, age, mend, well
-from postgrey_exporter.printable import command
+from postgrey_exporter.doctor.check import Check, mend, well
+from postgrey_exporter.wording import command, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +40,7 @@ def _file(machine: Machine, status: ListFileStatus) -> Iterator[Check]:
     if status.last_change is None:
         yield well(status.list, f"{status.path}: not there, which is no fault")
         return
-    text = f"{status.path}: {status.entries} entries, changed {age(status.last_change, machine.now)} ago"
+    text = f"{status.path}: {status.entries} entries, changed {duration(machine.now - status.last_change)} ago"
     if not status.warnings:
         yield well(status.list, text)
         return
@@ -77,6 +77,6 @@ def _in_force(
 
 def _stale(machine: Machine, changed: float) -> str:
     return (
-        f"the whitelists changed {age(changed, machine.now)} ago, after postgrey's start, and its log has no reload "
-        "since: it goes by the old ones"
+        f"the whitelists changed {duration(machine.now - changed)} ago, after postgrey's start, and its log has no "
+        "reload since: it goes by the old ones"
     )

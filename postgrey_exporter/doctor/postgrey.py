@@ -6,8 +6,8 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.doctor.check import Check, age, mend, unknown, well
-from postgrey_exporter.printable import command
+from postgrey_exporter.doctor.check import Check, mend, unknown, well
+from postgrey_exporter.wording import command, duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ def running(machine: Machine, found: Sequence[Process], *, logs_here: bool) -> C
         )
     said = []
     for process in found:
-        since = "" if process.started is None else f", running for {age(process.started, machine.now)}"
+        since = "" if process.started is None else f", running for {duration(machine.now - process.started)}"
         said.append(f"pid {process.pid}{f' ({process.unit})' if process.unit else ''}{since}")
     return well("process", "; ".join(said))
 

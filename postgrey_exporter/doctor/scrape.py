@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from postgrey_exporter.doctor.check import Check, mend, unknown, well
-from postgrey_exporter.printable import command
+from postgrey_exporter.wording import command
 
 if TYPE_CHECKING:
     from postgrey_exporter.doctor.machine import Machine

@@ -6,10 +6,10 @@ import fcntl
 import sqlite3
 from typing import TYPE_CHECKING
 
-from postgrey_exporter.doctor.check import Check, age, mend, unknown, well
+from postgrey_exporter.doctor.check import Check, mend, unknown, well
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.printable import command
 from postgrey_exporter.state.schema import checked_version
+from postgrey_exporter.wording import command, duration
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,15 +31,14 @@ def check(machine: Machine, path: Path) -> Check:
         return mend("state", f"{path}: {error}", command("mv", path, f"{path}.aside"))
     written = max(part.stat().st_mtime for part in (path, _beside(path, "-wal")) if part.exists())
     use = "in use by the exporter" if used else "nobody uses it now"
-    return well("state", f"{path}: {size // 1024} KiB, written {age(written, machine.now)} ago, {use}")
+    return well("state", f"{path}: {size // 1024} KiB, written {duration(machine.now - written)} ago, {use}")
 
 
 def _damage(path: Path) -> str | None:
     """Return what is wrong with the state. A file that nobody writes is opened so that nothing is put beside it."""
     immutable = "" if _beside(path, "-wal").exists() else "&immutable=1"
-    quoted = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
-        database = sqlite3.connect(f"file:{quoted}?mode=ro{immutable}", uri=True)
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{immutable}", uri=True)
         try:
             checked_version(database, str(path))
             (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
@@ -53,7 +52,7 @@ def _damage(path: Path) -> str | None:
 
 
 def _is_used(path: Path) -> bool:
-    """Tell whether a writer holds the state's lock, see `database.lock`."""
+    """Tell whether a writer holds the state's lock, see `connection.lock`."""
     lock = _beside(path, ".lock")
     if not lock.exists():
         return False

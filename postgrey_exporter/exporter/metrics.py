@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from postgrey_exporter.counting.evidence import Evidence
     from postgrey_exporter.exporter.view import View
+    from postgrey_exporter.lists import ListFileStatus
+    from postgrey_exporter.sources import SourceStatus
 
 
 def families(view: View) -> Iterator[Metric | ByDomain]:
@@ -48,8 +50,8 @@ def _senders(view: View) -> Iterator[Metric | ByDomain]:
     ineffective = ByDomain(
         CounterMetricFamily(
             "postgrey_whitelist_ineffective",
-            "Greylisted attempts of clients that the whitelist covered already: postgrey has not reloaded it, or "
-            "reads another file.",
+            "Attempts that postgrey greylisted although the whitelist already covered the client: postgrey has not "
+            "reloaded the whitelist, or reads another file.",
         )
     )
     for counter in snapshot.domains:
@@ -62,7 +64,7 @@ def _senders(view: View) -> Iterator[Metric | ByDomain]:
     yield ineffective
     decisions = CounterMetricFamily(
         "postgrey_decisions",
-        "Decisions of postgrey: one for each recipient of a delivery attempt.",
+        "Decisions that postgrey logged: one for each recipient of a delivery attempt.",
         labels=("action", "reason"),
     )
     for labels in DECISION_LABELS:
@@ -71,7 +73,7 @@ def _senders(view: View) -> Iterator[Metric | ByDomain]:
     unreviewed = ByDomain(
         GaugeMetricFamily(
             "postgrey_unreviewed_domain",
-            "Greylisted attempts inside the window from clients that no whitelist or ignore entry covers.",
+            "Greylisted attempts inside the window, from clients that no whitelist or ignore entry covers.",
         )
     )
     for name, attempts in snapshot.unreviewed.items():
@@ -79,29 +81,25 @@ def _senders(view: View) -> Iterator[Metric | ByDomain]:
     yield unreviewed
     yield GaugeMetricFamily(
         "postgrey_unreviewed_domains_not_shown",
-        "Domains beyond --max-domains that postgrey_unreviewed_domain leaves out; those with the fewest attempts.",
+        "Domains that postgrey_unreviewed_domain leaves out because there are more than --max-domains.",
         snapshot.unreviewed_not_shown,
     )
 
 
+_Kind = type[GaugeMetricFamily] | type[CounterMetricFamily]
+
+_ON_NO_LIST: Final = "from the domain's clients that no whitelist or ignore entry covers."
+_DELAY: Final = "Longest time from the first greylisting to the acceptance of a message"
 _EVIDENCE: Final[tuple[tuple[str, str, Callable[[Evidence, int], float]], ...]] = (
-    ("networks", "Client networks (/24, /64) of an unreviewed domain.", lambda _, networks: networks),
-    ("messages", "Greylisted messages of an unreviewed domain.", lambda known, _: known.messages),
-    (
-        "moved_messages",
-        "Messages of an unreviewed domain that were greylisted from two or more networks.",
-        lambda known, _: known.moved,
-    ),
-    ("delivered_messages", "Messages of an unreviewed domain that were accepted.", lambda known, _: known.delivered),
-    ("lost_messages", "Messages of an unreviewed domain that were never accepted.", lambda known, _: known.lost),
-    (
-        "worst_delay_seconds",
-        "Longest time from the first greylisting of a message of an unreviewed domain to its acceptance.",
-        lambda known, _: known.delays.most if known.delays else 0.0,
-    ),
+    ("networks", "Networks (IPv4 /24, IPv6 /64) of greylisted attempts", lambda _, networks: networks),
+    ("messages", "Greylisted messages", lambda known, _: known.messages),
+    ("moved_messages", "Messages greylisted in two or more networks,", lambda known, _: known.moved),
+    ("delivered_messages", "Messages accepted after greylisting,", lambda known, _: known.delivered),
+    ("lost_messages", "Messages never accepted, last attempt more than two days ago,", lambda known, _: known.lost),
+    ("worst_delay_seconds", _DELAY, lambda known, _: known.delays.most if known.delays else 0.0),
     (
         "worst_moved_delay_seconds",
-        "The same of the messages that were greylisted from two or more networks, customers' lines aside.",
+        f"{_DELAY} that came from two or more networks, residential clients excluded,",
         lambda known, _: known.worst_moved,
     ),
 )
@@ -110,7 +108,7 @@ _EVIDENCE: Final[tuple[tuple[str, str, Callable[[Evidence, int], float]], ...]] 
 def _evidence(view: View) -> Iterator[Metric | ByDomain]:
     labels = [label(domain) for domain in view.evidence]
     for name, text, value in _EVIDENCE:
-        family = ByDomain(GaugeMetricFamily(f"postgrey_unreviewed_domain_{name}", text))
+        family = ByDomain(GaugeMetricFamily(f"postgrey_unreviewed_domain_{name}", f"{text} {_ON_NO_LIST}"))
         for domain, known in zip(labels, view.evidence.values(), strict=True):
             family.add(domain, value(*known))
         yield family
@@ -124,13 +122,13 @@ def _evidence(view: View) -> Iterator[Metric | ByDomain]:
         buckets.append(("+Inf" if isinf(bound) else str(bound), total))
     yield HistogramMetricFamily(
         "postgrey_delivery_delay_seconds",
-        "Time from the first greylisting of a message to its acceptance, whatever the network.",
+        "Time from the first greylisting of a message to its acceptance, over all networks that it came from.",
         buckets=buckets,
         sum_value=seconds,
     )
     yield CounterMetricFamily(
         "postgrey_exporter_messages_given_up",
-        "Messages that were no longer followed because there were too many.",
+        "Messages that the exporter stopped following because the state held too many.",
         view.snapshot.given_up,
     )
 
@@ -138,109 +136,129 @@ def _evidence(view: View) -> Iterator[Metric | ByDomain]:
 def _exporter(view: View) -> Iterator[Metric]:
     yield InfoMetricFamily(
         "postgrey_exporter_build",
-        "Version of the exporter and of Python.",
+        "Versions of the exporter and of the Python that runs it.",
         {"version": __version__, "python_version": platform.python_version()},
     )
     yield GaugeMetricFamily(
-        "postgrey_exporter_state_up", "Whether the last commit to the state succeeded.", view.state_up
+        "postgrey_exporter_state_up",
+        "Whether the last commit to the state succeeded (1) or failed (0).",
+        view.state_up,
     )
     yield GaugeMetricFamily(
         "postgrey_exporter_state_size_bytes",
-        "Size of the state on disk, its write-ahead log included.",
+        "Size of the state file on disk, including its write-ahead log.",
         view.state_bytes,
     )
     yield GaugeMetricFamily(
-        "postgrey_exporter_domain_labels", "Domains that have a label of their own.", view.snapshot.labels
+        "postgrey_exporter_domain_labels", "Sender domains that have a label of their own.", view.snapshot.labels
     )
     yield GaugeMetricFamily(
-        "postgrey_exporter_domain_labels_limit", "How many domains may have a label: --max-domains.", view.max_domains
+        "postgrey_exporter_domain_labels_limit",
+        "Most sender domains that may have a label of their own (--max-domains).",
+        view.max_domains,
     )
     yield GaugeMetricFamily(
         "postgrey_exporter_domains_folded",
-        "Domains of the window that have no label of their own and are counted as domain 'other'.",
+        "Sender domains of the window that have no label of their own; they count as domain 'other'.",
         view.snapshot.folded,
     )
 
 
-_SOURCE_GAUGES: Final = (
-    ("up", "Whether the source could be read."),
-    ("unread_bytes", "Bytes known to be there and not read yet; compressed size for an unread archive."),
-    ("unreadable_files", "Rotated files that can't be read."),
+_SOURCES: Final[tuple[tuple[_Kind, str, str, Callable[[SourceStatus], float]], ...]] = (
+    (GaugeMetricFamily, "up", "Whether the exporter can read the log or journal (1) or not (0).", lambda one: one.up),
+    (
+        GaugeMetricFamily,
+        "unread_bytes",
+        "Bytes that the log holds and the exporter has not read yet; an unread archive has its compressed size.",
+        lambda one: one.unread_bytes,
+    ),
+    (CounterMetricFamily, "rotations", "Rotations of the log that the exporter saw.", lambda one: one.rotations),
+    (
+        CounterMetricFamily,
+        "lost_bytes",
+        "Bytes that were written to the log and were gone before the exporter read them.",
+        lambda one: one.lost_bytes,
+    ),
+    (
+        CounterMetricFamily,
+        "gaps",
+        "Times that an unknown number of lines may have been gone before the exporter read them.",
+        lambda one: one.gaps,
+    ),
+    (
+        GaugeMetricFamily,
+        "unreadable_files",
+        "Rotated files that the exporter can't read.",
+        lambda one: len(one.unreadable),
+    ),
 )
 
 
 def _sources(view: View) -> Iterator[Metric]:
-    up, unread, unreadable = (
-        GaugeMetricFamily(f"postgrey_exporter_source_{name}", text, labels=("source",))
-        for name, text in _SOURCE_GAUGES
+    info = InfoMetricFamily(
+        "postgrey_exporter_source", "Log or journal that the exporter reads, and why.", labels=("source",)
     )
     last_event = GaugeMetricFamily(
         "postgrey_exporter_source_last_event_timestamp_seconds",
-        "Time of the latest decision, by the log's own stamp.",
+        "Time of the latest decision in the log or journal, by its own time stamp.",
         labels=("source",),
     )
     lines = CounterMetricFamily(
         "postgrey_exporter_source_lines",
-        "Lines read: a decision, postgrey's but none, another program's, or postgrey's and not understood.",
+        "Lines read, by outcome: decision; no_decision (postgrey says something else); foreign (another program's); "
+        "malformed (postgrey's, not understood).",
         labels=("source", "outcome"),
-    )
-    rotations = CounterMetricFamily(
-        "postgrey_exporter_source_rotations", "Rotations of the log that were seen.", labels=("source",)
-    )
-    lost = CounterMetricFamily(
-        "postgrey_exporter_source_lost_bytes",
-        "Bytes known to have been written and gone before they were read.",
-        labels=("source",),
-    )
-    gaps = CounterMetricFamily(
-        "postgrey_exporter_source_gaps",
-        "Times that lines may have been lost unread and nobody can tell how many: the journal was vacuumed.",
-        labels=("source",),
     )
     future = CounterMetricFamily(
         "postgrey_exporter_source_future_timestamps",
-        "Decisions stamped more than a day ahead of the clock, which count as of when they were read.",
+        "Decisions stamped more than a day ahead of the clock; they count as of when the exporter read them.",
         labels=("source",),
     )
-    info = InfoMetricFamily("postgrey_exporter_source", "Which sources are read, and why.", labels=("source",))
+    snapshot = view.snapshot
     for name, status in view.sources.items():
-        label = (name,)
-        info.add_metric(label, {"reason": status.reason})
-        gaps.add_metric(label, status.gaps)
-        up.add_metric(label, status.up)
-        unread.add_metric(label, status.unread_bytes)
-        unreadable.add_metric(label, len(status.unreadable))
-        if name in view.snapshot.last_events:
-            last_event.add_metric(label, view.snapshot.last_events[name])
+        info.add_metric((name,), {"reason": status.reason})
+        if name in snapshot.last_events:
+            last_event.add_metric((name,), snapshot.last_events[name])
         for outcome in OUTCOMES:
-            lines.add_metric((name, outcome), view.snapshot.lines.get((name, outcome), 0))
-        future.add_metric(label, view.snapshot.future.get(name, 0))
-        rotations.add_metric(label, status.rotations)
-        lost.add_metric(label, status.lost_bytes)
-    yield from (info, up, last_event, unread, lines, future, rotations, lost, gaps, unreadable)
+            lines.add_metric((name, outcome), snapshot.lines.get((name, outcome), 0))
+        future.add_metric((name,), snapshot.future.get(name, 0))
+    yield from (info, last_event, lines, future)
+    for kind, name, text, value in _SOURCES:
+        family = kind(f"postgrey_exporter_source_{name}", text, labels=("source",))
+        for source, status in view.sources.items():
+            family.add_metric((source,), value(status))
+        yield family
+
+
+_LISTS: Final[tuple[tuple[_Kind, str, str, Callable[[ListFileStatus], float | None]], ...]] = (
+    (GaugeMetricFamily, "up", "Whether the exporter can read the list file (1) or not (0).", lambda one: one.up),
+    (GaugeMetricFamily, "entries", "Entries of the list file that are in force.", lambda one: one.entries),
+    (
+        GaugeMetricFamily,
+        "warnings",
+        "Lines of the list file that don't do what they say.",
+        lambda one: len(one.warnings),
+    ),
+    (
+        GaugeMetricFamily,
+        "last_change_timestamp_seconds",
+        "Time of the last change of the list file.",
+        lambda one: one.last_change,
+    ),
+    (
+        CounterMetricFamily,
+        "undecided",
+        "Times that the exporter gave up matching a client's name against a pattern of the list file.",
+        lambda one: one.undecided,
+    ),
+)
 
 
 def _lists(view: View) -> Iterator[Metric]:
-    labels = ("list", "file")
-    up = GaugeMetricFamily("postgrey_exporter_list_up", "Whether the list file could be read.", labels=labels)
-    entries = GaugeMetricFamily("postgrey_exporter_list_entries", "Entries of the list file in force.", labels=labels)
-    warnings = GaugeMetricFamily(
-        "postgrey_exporter_list_warnings", "Lines of the list file that don't do what they seem to.", labels=labels
-    )
-    changed = GaugeMetricFamily(
-        "postgrey_exporter_list_last_change_timestamp_seconds", "When the list file last changed.", labels=labels
-    )
-    undecided = CounterMetricFamily(
-        "postgrey_exporter_list_undecided",
-        "Times that matching a client's name against a pattern of the list file was given up: it counts as no match.",
-        labels=labels,
-    )
-    for status in view.lists:
-        label = (status.list, str(status.path))
-        undecided.add_metric(label, status.undecided)
-        up.add_metric(label, status.up)
-        entries.add_metric(label, status.entries)
-        warnings.add_metric(label, len(status.warnings))
-        if status.last_change is not None:
-            changed.add_metric(label, status.last_change)
-    yield from (up, entries, warnings, changed, undecided)
+    for kind, name, text, value in _LISTS:
+        family = kind(f"postgrey_exporter_list_{name}", text, labels=("list", "file"))
+        for status in view.lists:
+            number = value(status)
+            if number is not None:
+                family.add_metric((status.list, str(status.path)), number)
+        yield family

@@ -113,7 +113,7 @@ class Lists:
         return self._names.first(client_name) != (NOWHERE, NOWHERE)
 
     def may_cover_network(self, network: int) -> bool:
-        """Tell whether a network of the lists may hold a client in another, see `addresses.network_number`."""
+        """Tell whether a network of the lists may hold a client in another, by its number."""
         return self._networks.may_hold_some_of(network)
 
     def _judged(self, clients: list[tuple[str, str]]) -> list[int]:

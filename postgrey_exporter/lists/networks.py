@@ -56,7 +56,7 @@ class NetworkIndex:
                 yield index
 
     def may_hold_some_of(self, network: int) -> bool:
-        """Tell whether a client in a network, given by `addresses.network_number`, may be held."""
+        """Tell whether a client in a network, given by its number, may be held."""
         if network == NO_NETWORK:
             return False
         if network & IPV6_NETWORKS:

@@ -14,6 +14,7 @@ cdef enum:
     DELETE = 0x7F
     CASE = 0x20
     IN_NUMBER = 2
+    TAG_SIZE = 10
 
 # By character: whether a pattern of Perl's finds it in a word (1), and in a number too.
 cdef unsigned char[256] IN_WORD
@@ -42,7 +43,7 @@ cdef Py_ssize_t copy_name(const unsigned char **field, const unsigned char *end,
     if not 0 < size <= LONGEST_NAME or at[size - 1] == c".":
         return -1
     for place in range(size):
-        is_odd |= (at[place] <= c" ") | (at[place] >= DELETE)
+        is_odd |= (at[place] <= c" ") | (at[place] >= DELETE) | (at[place] == c"=")
     _copy_lowered(name, at, size)
     field[0] = at + size
     return -1 if is_odd else size
@@ -117,7 +118,7 @@ cdef bint _is_ipv4(const unsigned char *text, Py_ssize_t size) noexcept nogil:
 cdef Py_ssize_t copy_message_text(
     const unsigned char *at, const unsigned char *end, unsigned char *key
 ) noexcept nogil:
-    """Write down what a message is known by, see messages.message_text; return its size, -1 for an unusual one.
+    """Write down what a message is known by, see `message_text`; return its size, -1 for an unusual one.
 
     From ``at`` on there stand sender and recipient, or the recipient alone.
     """
@@ -137,32 +138,40 @@ cdef Py_ssize_t copy_message_text(
     if recipient == NULL or (recipient == at) == has_sender:
         return -1
     if has_sender:
-        size = _canonical_sender(at + 9, recipient - at - 9, key)
-        if size < 0:
+        if recipient < at + 9:
             return -1
+        size = _canonical_sender(at + 9, recipient - at - 9, key)
     key[size] = 0
     recipient += 12
     _copy_lowered(key + size + 1, recipient, end - recipient)
     return size + 1 + (end - recipient)
 
 
+def message_text(bytes sender not None, bytes recipient not None):
+    cdef bytearray text = bytearray(len(sender) + 1)
+    cdef Py_ssize_t size = _canonical_sender(sender, len(sender), text)
+    return bytes(text[:size]) + b"\0" + recipient.lower()
+
+
 cdef Py_ssize_t _canonical_sender(const unsigned char *sender, Py_ssize_t size, unsigned char *key) noexcept nogil:
-    """Write down a sender in lower case without what changes from mail to mail, see messages.canonical_sender."""
+    """Write down a sender in lower case without what changes from mail to mail: BATV tags, VERP extensions, numbers.
+
+    The same as do_sender_substitutions in postgrey 1.37; returns the size.
+    """
     cdef const unsigned char *end = sender + size
-    cdef const unsigned char *domain
+    cdef const unsigned char *domain = <const unsigned char *>memchr(sender, c"@", size)
     cdef const unsigned char *user_end
+    cdef const unsigned char *extension
     cdef const unsigned char *run
     cdef Py_ssize_t written = 0
     cdef unsigned char kinds
-    if size < 0:
-        return -1
-    domain = <const unsigned char *>memchr(sender, c"@", size)
     if domain != NULL:
+        user_end = domain
         if begins(sender, domain, b"prvs=", 5):
-            return -1
-        user_end = <const unsigned char *>memchr(sender, c"+", domain - sender)
-        if user_end == NULL:
-            user_end = domain
+            _leave_out_tag(&sender, &user_end)
+        extension = <const unsigned char *>memchr(sender, c"+", user_end - sender)
+        if extension != NULL:
+            user_end = extension
         while sender < user_end:
             run = sender
             kinds = IN_NUMBER
@@ -180,3 +189,33 @@ cdef Py_ssize_t _canonical_sender(const unsigned char *sender, Py_ssize_t size, 
         sender = domain
     _copy_lowered(key + written, sender, end - sender)
     return written + (end - sender)
+
+
+cdef void _leave_out_tag(const unsigned char **begin, const unsigned char **end) noexcept nogil:
+    """Narrow prvs=tag-value=local-part, sometimes the other way round, to the local part."""
+    cdef const unsigned char *first = begin[0] + 5
+    cdef const unsigned char *last = end[0]
+    cdef const unsigned char *between
+    # Perl's split drops empty fields at the end.
+    while last > first and (last - 1)[0] == c"=":
+        last -= 1
+    between = <const unsigned char *>memchr(first, c"=", last - first)
+    if between == NULL or memchr(between + 1, c"=", last - between - 1) != NULL:
+        return
+    if _is_tag(between + 1, last) and not _is_tag(first, between):
+        begin[0] = first
+        end[0] = between
+    else:
+        begin[0] = between + 1
+        end[0] = last
+
+
+cdef bint _is_tag(const unsigned char *at, const unsigned char *end) noexcept nogil:
+    """Tell whether a text begins as a tag of BATV does."""
+    cdef Py_ssize_t place
+    if end - at < TAG_SIZE:
+        return False
+    for place in range(TAG_SIZE):
+        if not (c"a" <= at[place] <= c"z" or is_digit(at[place])):
+            return False
+    return True

@@ -32,6 +32,8 @@ LONGEST_NAME: Final = 512
 LONGEST_MESSAGE: Final = 16 << 10
 """Bytes of a message that may be postgrey's: it has four fields of 512 bytes (mux_input), and no syslog takes more
 than 8 KiB by default. To look for a pattern in a longer one could take a hundred times its size in memory."""
+_REPEATED_TAG: Final = b"action="
+"""Where rsyslog's imuxsock keeps a line break inside a tag, it repeats the tag behind it: see docs/bare-lines.md."""
 _EARLY_RETRY: Final = re.compile(rb"early-retry \([0-9]+s missing\)")
 _PASS_REASONS: Final = {
     b"triplet found": TRIPLET_FOUND,
@@ -44,6 +46,8 @@ _PASS_REASONS: Final = {
 def verdict_of(action: bytes, reason: bytes | None) -> Verdict | None:
     """Return action and reason as this program names them; ``None`` when postgrey has no such decision."""
     reason = (reason or b"").rstrip()
+    if _REPEATED_TAG in reason:
+        return None
     if action == b"pass":
         return PASS, _PASS_REASONS.get(reason, OTHER_REASON)
     if reason == b"new":
@@ -55,7 +59,7 @@ def verdict_of(action: bytes, reason: bytes | None) -> Verdict | None:
 
 def client_of(name: bytes | None, address: bytes | None) -> Client | None:
     """Return a client by its two fields, either of which may be missing; ``None`` when one can't be what it says."""
-    if name and len(name) > LONGEST_NAME:
+    if name and (len(name) > LONGEST_NAME or b"=" in name):
         return None
     try:
         spelled = addresses.normalise(address.decode("ascii")) if address else ""

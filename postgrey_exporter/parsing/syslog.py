@@ -19,6 +19,8 @@ difference would drop out of the window.
 
 TRADITIONAL_STAMP_SIZE: Final = 15
 """Length of a stamp by RFC 3164 in its usual spelling: ``Feb  5 08:38:26``."""
+REPEATED_SIZE: Final = 3
+"""How much longer rsyslog makes a control character by escaping it, and so how much of a tag it repeats at least."""
 FRESH_SECONDS: Final = 3600.0
 """For how long what was found out about stamps without a year holds, as the reading clock moves on."""
 _MOST_HOURS: Final = 10_000
@@ -73,6 +75,8 @@ class HeaderReader:
         traditional, iso, minute, second, offset = header.groups()
         if (iso is None) != (offset is None):
             return None
+        if iso and is_repeated(lines, header.end(5), end):
+            return None
         hour = self._hour(traditional, iso, offset, seen_at)
         if hour is None or minute > b"59" or second >= b"61":
             return float("nan")
@@ -111,6 +115,15 @@ class HeaderReader:
             if moment <= limit:
                 return moment.timestamp()
         return None
+
+
+def is_repeated(lines: bytes, start: int, end: int) -> bool:
+    """Tell whether the host name in ``lines[start:end]`` repeats the end of the stamp before it.
+
+    rsyslog's imuxsock keeps a line break inside a tag and writes the end of the tag again behind it: what such a
+    line has as its header is the text of another program's message, see docs/bare-lines.md.
+    """
+    return lines.find(lines[start - REPEATED_SIZE : start], start, end) >= 0
 
 
 def _iso_hour(stamp: bytes, offset: bytes) -> float | None:

@@ -27,11 +27,12 @@ from postgrey_exporter.parsing.hashing cimport KeyedHash
 from postgrey_exporter.memory.system cimport memmem
 
 from postgrey_exporter.parsing.fields import LONGEST_MESSAGE
-from postgrey_exporter.parsing.syslog import FRESH_SECONDS, TRADITIONAL_STAMP_SIZE
+from postgrey_exporter.parsing.syslog import FRESH_SECONDS, REPEATED_SIZE, TRADITIONAL_STAMP_SIZE
 
 cdef Py_ssize_t LONGEST = LONGEST_MESSAGE
 cdef double FRESH = FRESH_SECONDS
 cdef size_t TRADITIONAL_SIZE = TRADITIONAL_STAMP_SIZE
+cdef size_t REPEATED = REPEATED_SIZE
 cdef enum:
     ISO_SECONDS_SIZE = 19
     MOST_FRACTION_DIGITS = 9
@@ -84,6 +85,7 @@ cdef class UsualLines:
         """Tell what a line is, and note its decision where it is a usual one."""
         cdef const unsigned char *at
         cdef const unsigned char *pid
+        cdef const unsigned char *end_of_stamp
         cdef size_t stamp
         cdef double moment
         # Lines come in bursts: most have the stamp and the host name of the one before.
@@ -102,6 +104,10 @@ cdef class UsualLines:
                 return Kind.UNUSUAL
             at = <const unsigned char *>memchr(at, c" ", end - at) if at < end else NULL
             if at == NULL or at == line + stamp + 1:
+                return Kind.FOREIGN
+            # See syslog.is_repeated.
+            end_of_stamp = line + stamp - REPEATED
+            if stamp != TRADITIONAL_SIZE and memmem(line + stamp, at - line - stamp, end_of_stamp, REPEATED) != NULL:
                 return Kind.FOREIGN
             self._header = line
             self._header_size = at - line + 1

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.counting.increment import Increment
 from postgrey_exporter.memory.table import give_back_free
-from postgrey_exporter.pipeline.parallel import Background
+from postgrey_exporter.pipeline.background import Background
 from postgrey_exporter.state.connection import memory_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Future
 
     from postgrey_exporter.lists import ListFiles
     from postgrey_exporter.parsing.decisions import Decisions
@@ -99,7 +100,7 @@ class Ingest:
 
     def close(self) -> None:
         """Close the sources' files."""
-        self._background.close()
+        self._background.shutdown()
         for source in self.sources:
             source.close()
 
@@ -151,13 +152,13 @@ class Ingest:
         present = self.store.present(now)
         increment = self._new_increment()
         pending = 0
-        parsing: Callable[[], Decisions] | None = None
+        parsing: Future[Decisions] | None = None
 
         def count_parsed() -> None:
             nonlocal parsing
             if parsing is not None:
                 decisions, parsing = parsing, None
-                increment.add(decisions())
+                increment.add(decisions.result())
 
         try:
             for batch in source.batches(now):
@@ -167,7 +168,7 @@ class Ingest:
                 parse = partial(self._parser.read, batch.lines, batch.seen_at, present)
                 if len(batch.lines) > self._limits.quick_bytes:
                     # Parsed while the next one is read.
-                    parsing = self._background.begin(parse)
+                    parsing = self._background.submit(parse)
                 else:
                     increment.add(parse())
                 pending += len(batch.lines)
@@ -183,7 +184,7 @@ class Ingest:
             # The parser is for one thread at a time.
             if parsing is not None:
                 with suppress(MemoryError):
-                    parsing()
+                    parsing.result()
         if pending or source.position() != committed:
             self._commit(source, increment, now, watcher)
         self._note_status(source)

@@ -1,60 +1,30 @@
-"""Work shared by threads: how a large log is read by more than one core, and parsed while it is read."""
+"""Work shared by threads: how a large log is read by more than one core.
+
+An executor of concurrent.futures does not serve: Python waits for its threads at the end of the process, and one may
+read from a disk that is gone; and it loads the module logging, for which a short report should not wait.
+"""
 
 from __future__ import annotations
 
 import os
-import threading
-from queue import Queue
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
+from collections import deque
+from itertools import islice
+from queue import SimpleQueue
+from threading import Event, Semaphore, Thread
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
 
-_MOST_WAITING: Final = 64
-"""Results of one job that wait for its turn."""
-
-
-class Background:
-    """A thread that does one thing after another for its owner, who does something else meanwhile."""
-
-    def __init__(self) -> None:
-        """Begin without the thread: it is started when there is something to do."""
-        self._todo: Queue[Callable[[], None] | None] = Queue()
-        self._is_started = False
-
-    def begin(self, work: Callable[[], T]) -> Callable[[], T]:
-        """Have something done; return what waits for it once, and returns or raises what it did."""
-        done: Queue[tuple[T | None, BaseException | None]] = Queue()
-
-        def do() -> None:
-            try:
-                done.put((work(), None))
-            except BaseException as error:  # noqa: BLE001 - it is raised where the result is taken
-                done.put((None, error))
-
-        def result() -> T:
-            value, error = done.get()
-            if error is not None:
-                raise error
-            return cast("T", value)
-
-        if not self._is_started:
-            threading.Thread(target=self._run, name="background", daemon=True).start()
-            self._is_started = True
-        self._todo.put(do)
-        return result
-
-    def close(self) -> None:
-        """Have the thread end when it has done what was begun."""
-        if self._is_started:
-            self._todo.put(None)
-            self._is_started = False
-
-    def _run(self) -> None:
-        while (do := self._todo.get()) is not None:
-            do()
+_Message = tuple[int, tuple[T, ...]] | BaseException
+"""With a job's number some results of it, none at its end; or what it raised."""
+_TOGETHER: Final = 4
+"""Results that are handed over together: to wake the thread that takes them costs as much as some blocks."""
+_MOST_WAITING: Final = 4
+"""How often a job may hand over before that is taken: room for a stretch of a plain file, so that none waits for its
+turn."""
 
 
 def cores() -> int:
@@ -63,103 +33,61 @@ def cores() -> int:
 
 
 def in_turn(jobs: Iterable[Iterable[T]], take: Callable[[T], None], threads: int) -> None:
-    """Work out the results of jobs by several threads, the caller's among them, and hand each over to ``take``.
+    """Work out the results of jobs by several threads, and hand each over to ``take`` in the caller's thread.
 
-    That is called in the order of the jobs and of their results, by one thread at a time. Raises what a job or
-    ``take`` raises, whichever comes first, and at once: what was taken by then is a beginning of all results. What a
-    signal's handler raises here ends the threads, too.
+    That is called in the order of the jobs and of their results. Raises at once what a job, ``take`` or a signal's
+    handler raises: what was taken by then is a beginning of all results. The threads then end by themselves; they are
+    not waited for, since what they read may have no end.
     """
-    turns = _Turns(jobs, take, 2 * threads)
+    come: SimpleQueue[_Message[T]] = SimpleQueue()
+    waiting: dict[int, deque[tuple[T, ...]]] = {}
+    room: dict[int, Semaphore] = {}
+    is_over = Event()
+    todo: SimpleQueue[tuple[int, Iterable[T], Semaphore] | None] = SimpleQueue()
+    ahead = enumerate(jobs)
+    turn = 0
     try:
-        for _ in range(threads - 1):
-            threading.Thread(target=turns.work, name="in turn", daemon=True).start()
-        turns.work()
-        turns.wait(threads)
-    except BaseException as error:
-        turns.give_up(error)
-        raise
-
-
-class _Turns(Generic[T]):
-    """Jobs that are done side by side, and whose turn it is to be handed over."""
-
-    def __init__(self, jobs: Iterable[Iterable[T]], take: Callable[[T], None], most_ahead: int) -> None:
-        self._jobs = enumerate(jobs)
-        self._take = take
-        self._most_ahead = most_ahead
-        self._turn = 0
-        self._finished: dict[int, list[T]] = {}
-        """What is left to be handed over of jobs that were done before their turn, by their number."""
-        self._ended = 0
-        """Threads that have no more to do."""
-        self._error: BaseException | None = None
-        self._changed = threading.Condition()
-
-    def work(self) -> None:
-        """Do one job after another, while there are any."""
-        try:
-            for number, results in iter(self._next_job, None):
-                self._do(number, results)
-        except BaseException as error:  # noqa: BLE001 - see `wait`
-            self.give_up(error)
-        with self._changed:
-            self._ended += 1
-            self._changed.notify_all()
-
-    def wait(self, threads: int) -> None:
-        """Return when so many threads have ended; after an error at once, since what they read may have no end."""
-        with self._changed:
-            self._wait_for(lambda: self._ended == threads)
-
-    def give_up(self, error: BaseException) -> None:
-        """Have all threads end."""
-        with self._changed:
-            self._error = self._error or error
-            self._changed.notify_all()
-
-    def _next_job(self) -> tuple[int, Iterable[T]] | None:
-        with self._changed:
-            job = next(self._jobs, None)
-            if job is not None:
-                self._wait_for(lambda: self._turn >= job[0] - self._most_ahead)
-            return job
-
-    def _do(self, number: int, results: Iterable[T]) -> None:
-        ready: list[T] = []
-        for result in results:
-            ready.append(result)
-            if len(ready) == _MOST_WAITING:
-                with self._changed:
-                    self._wait_for(lambda: self._turn == number)
-            if self._turn == number:
-                self._hand_over(ready)
-        with self._changed:
-            if self._turn != number:
-                # Whoever's turn ends before this one hands it over.
-                self._finished[number] = ready
+        for _ in range(threads):
+            Thread(target=_work, args=(todo, come, is_over), name="in turn", daemon=True).start()
+        while True:
+            for number, job in islice(ahead, 2 * threads + 1 - len(waiting)):
+                waiting[number], room[number] = deque(), Semaphore(_MOST_WAITING)
+                todo.put((number, job, room[number]))
+            if not waiting:
                 return
-        self._hand_over(ready)
-        self._end_turn()
+            message = come.get()
+            if isinstance(message, BaseException):
+                raise message
+            number, results = message
+            waiting[number].append(results)
+            while waiting.get(turn):
+                results = waiting[turn].popleft()
+                room[turn].release()
+                for result in results:
+                    take(result)
+                if not results:
+                    del waiting[turn], room[turn]
+                    turn += 1
+    finally:
+        is_over.set()
+        for one in room.values():
+            one.release()
+        todo.put(None)
 
-    def _end_turn(self) -> None:
-        ready: list[T] | None = []
-        while ready is not None:
-            self._hand_over(ready)
-            with self._changed:
-                self._turn += 1
-                ready = self._finished.pop(self._turn, None)
-                self._changed.notify_all()
 
-    def _hand_over(self, ready: list[T]) -> None:
-        self._check()
-        for result in ready:
-            self._take(result)
-        ready.clear()
-
-    def _wait_for(self, condition: Callable[[], bool]) -> None:
-        self._changed.wait_for(lambda: condition() or self._error is not None)
-        self._check()
-
-    def _check(self) -> None:
-        if self._error is not None:
-            raise self._error
+def _work(
+    todo: SimpleQueue[tuple[int, Iterable[T], Semaphore] | None], come: SimpleQueue[_Message[T]], is_over: Event
+) -> None:
+    try:
+        while (given := todo.get()) is not None:
+            number, job, room = given
+            results = iter(job)
+            while some := tuple(islice(results, _TOGETHER)):
+                room.acquire()
+                if is_over.is_set():
+                    return
+                come.put((number, some))
+            come.put((number, ()))
+        todo.put(None)  # for the next thread
+    except BaseException as error:  # noqa: BLE001 - it is raised where the results are taken
+        come.put(error)

@@ -7,41 +7,48 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from postgrey_exporter.decision import GREYLIST, GREYLIST_REASONS, PASS, PASS_REASONS
-from postgrey_exporter.moments import rfc3339
-from postgrey_exporter.printable import as_json_text
+from postgrey_exporter.wording import as_json_text, rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from postgrey_exporter.counting.evidence import Delays
     from postgrey_exporter.report import Report
     from postgrey_exporter.summary.domain import DomainStanding
     from postgrey_exporter.summary.unnamed import NetworkStanding
 
 
-def as_json(report: Report) -> str:
-    """Return the report as one JSON object; times are RFC 3339 in UTC."""
+def as_json(report: Report) -> Iterator[str]:
+    """Yield the report as one JSON object, piece by piece; times are RFC 3339 in UTC."""
     standings = report.standings
-    content = {
-        "since": _time(report.since),
-        "until": _time(report.until),
-        "threshold": report.threshold,
-        "decisions": {
-            GREYLIST: {reason: report.decisions.get((GREYLIST, reason), 0) for reason in GREYLIST_REASONS},
-            PASS: {reason: report.decisions.get((PASS, reason), 0) for reason in PASS_REASONS},
-        },
-        "domains": [_domain(standing) for standing in standings.domains[: report.limit]],
-        "unknown_networks": [_network(standing) for standing in standings.nameless[: report.limit]],
-        "unknown_networks_in_all": standings.nameless_networks,
-        "problems": list(report.problems),
-    }
-    # One domain a line: with an indent, Python's encoder takes ten times as long.
-    members = (f"  {as_json_text(key)}: {_member(value)}" for key, value in content.items())
-    return "{\n" + ",\n".join(members) + "\n}\n"
+    yield "{\n"
+    for key, value in (
+        ("since", _time(report.since)),
+        ("until", _time(report.until)),
+        ("threshold", report.threshold),
+        (
+            "decisions",
+            {
+                GREYLIST: {reason: report.decisions.get((GREYLIST, reason), 0) for reason in GREYLIST_REASONS},
+                PASS: {reason: report.decisions.get((PASS, reason), 0) for reason in PASS_REASONS},
+            },
+        ),
+    ):
+        yield f"  {as_json_text(key)}: {as_json_text(value)},\n"
+    yield from _list("domains", map(_domain, standings.domains[: report.limit]))
+    yield from _list("unknown_networks", map(_network, standings.nameless[: report.limit]))
+    yield f'  "unknown_networks_in_all": {standings.nameless_networks},\n'
+    yield f'  "problems": {as_json_text(list(report.problems))}\n}}\n'
 
 
-def _member(value: object) -> str:
-    if not isinstance(value, list) or not value:
-        return as_json_text(value)
-    return "[\n" + ",\n".join(f"    {as_json_text(one)}" for one in value) + "\n  ]"
+def _list(key: str, values: Iterable[object]) -> Iterator[str]:
+    """Yield a member that is a list, one value a line: with an indent, Python's encoder takes ten times as long."""
+    yield f'  "{key}": ['
+    separator = "\n"
+    for value in values:
+        yield f"{separator}    {as_json_text(value)}"
+        separator = ",\n"
+    yield "],\n" if separator == "\n" else "\n  ],\n"
 
 
 def as_csv(report: Report) -> str:

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final, Self
 
 from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -129,14 +130,14 @@ def check(
     status = max((level for _, level in alerting), default=Status.OK)
     words = f"Whitelist or ignore these senders: {_names([s for s, _ in alerting])}" if alerting else _ALL_WELL
     if problems:
-        words += f" (incomplete: {_count(len(problems), 'problem')})"
+        words += f" (incomplete: {count(len(problems), 'problem')})"
     perfdata, left_out = _perfdata(unreviewed, warning, critical)
     head = f"POSTGREY {status.name} - {words}{' | ' if perfdata else ''}{perfdata}"
     closing = []
     if len(unreviewed) > len(alerting):
-        closing.append(f"{_count(len(unreviewed) - len(alerting), 'unreviewed domain')} within the thresholds")
+        closing.append(f"{count(len(unreviewed) - len(alerting), 'unreviewed domain')} within the thresholds")
     if left_out:
-        closing.append(f"{_count(left_out, 'domain')} left out of the performance data, the smallest")
+        closing.append(f"{count(left_out, 'domain')} left out of the performance data, the smallest")
     evidence = [_evidence(s, level) for s, level in alerting]
     return PluginResult(status, _fitted([head, *_shown(problems)], evidence, closing))
 
@@ -189,9 +190,9 @@ def _evidence(standing: DomainStanding, level: Status) -> str:
     share = "" if standing.to_review == standing.greylisted else f"{standing.to_review} of "
     retries = "early retry" if standing.early_retry == 1 else "early retries"
     return (
-        f"{level.name} {_label(standing.domain)}: {share}{_count(standing.greylisted, 'attempt')} "
+        f"{level.name} {_label(standing.domain)}: {share}{count(standing.greylisted, 'attempt')} "
         f"({standing.new} new, {standing.early_retry} {retries}), "
-        f"{_count(standing.clients, 'client')} in {_count(standing.networks, 'network')}"
+        f"{count(standing.clients, 'client')} in {count(standing.networks, 'network')}"
     )
 
 
@@ -205,14 +206,14 @@ def _fitted(start: Sequence[str], evidence: Sequence[str], closing: Sequence[str
             break
         shown.append(line)
     more = len(evidence) - len(shown)
-    rest = [f"{_count(more, 'more domain')} without room for the evidence"] if more else []
+    rest = [f"{count(more, 'more domain')} without room for the evidence"] if more else []
     return "\n".join([*start, *shown, *rest, *closing])
 
 
 def _shown(problems: Sequence[str]) -> list[str]:
     lines = [f"Problem: {_clean(problem)}" for problem in problems[:_MAX_PROBLEMS]]
     more = len(problems) - len(lines)
-    return [*lines, f"{_count(more, 'more problem')}"] if more else lines
+    return [*lines, f"{count(more, 'more problem')}"] if more else lines
 
 
 def _label(domain: str) -> str:
@@ -225,10 +226,6 @@ def _clean(text: str) -> str:
     line = " ".join(text.split()).encode("ascii", "backslashreplace").decode()
     line = re.sub(r"[^ -{}~]", "?", line)
     return line if len(line) <= _MAX_REASON else line[: _MAX_REASON - 3] + "..."
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _number(value: float) -> str:

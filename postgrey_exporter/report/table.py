@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW, PASS
-from postgrey_exporter.printable import printable
+from postgrey_exporter.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.clients.addresses import network_of
 from postgrey_exporter.clients.domains import UNKNOWN
-from postgrey_exporter.printable import printable
 from postgrey_exporter.review.model import covered, reach
-from postgrey_exporter.summary.advice import spoken
+from postgrey_exporter.wording import count, duration, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -43,8 +42,8 @@ def evidence(item: Item, width: int) -> Iterator[str]:
 def coverage(known: Reach, item: Item) -> str:
     """Say which part of an item's clients an entry covers."""
     return (
-        f"covers {known.clients} of {_count(len(item.clients), 'unreviewed client')}, {known.attempts} of "
-        f"{_count(item.standing.unreviewed, 'attempt')}"
+        f"covers {known.clients} of {count(len(item.clients), 'unreviewed client')}, {known.attempts} of "
+        f"{count(item.standing.unreviewed, 'attempt')}"
     )
 
 
@@ -52,10 +51,10 @@ def _attempts(item: Item) -> str:
     standing = item.standing
     networks = len({network_of(one.client.address) for one in item.clients})
     return (
-        f"{_part(standing.unreviewed, standing.greylisted)}{_count(standing.greylisted, 'greylisted attempt')} "
-        f"unreviewed ({standing.new} new, {_count(standing.early_retry, 'early retry', 'early retries')}); "
-        f"{_part(len(item.clients), standing.clients)}{_count(standing.clients, 'client')} "
-        f"in {_part(networks, standing.networks)}{_count(standing.networks, 'network')}"
+        f"{_part(standing.unreviewed, standing.greylisted)}{count(standing.greylisted, 'greylisted attempt')} "
+        f"unreviewed ({standing.new} new, {count(standing.early_retry, 'early retry', 'early retries')}); "
+        f"{_part(len(item.clients), standing.clients)}{count(standing.clients, 'client')} "
+        f"in {_part(networks, standing.networks)}{count(standing.networks, 'network')}"
     )
 
 
@@ -67,13 +66,15 @@ def _messages(standing: DomainStanding) -> str:
     """Return what became of the messages of the clients that the review is about."""
     known = standing.unreviewed_evidence
     text = (
-        f"{_count(known.messages, 'message')}: {known.moved} changed network, {known.delivered} arrived, "
+        f"{count(known.messages, 'message')}: {known.moved} changed network, {known.delivered} arrived, "
         f"{known.lost} never came back"
     )
     if known.delays:
-        text += f"; arrived after {spoken(known.delays.median)} in the median, {spoken(known.delays.most)} at most"
+        text += (
+            f"; arrived after {duration(known.delays.median)} in the median, {duration(known.delays.most)} at most"
+        )
     if known.reported:
-        text += f" (postgrey says {spoken(known.reported.median)} and {spoken(known.reported.most)})"
+        text += f" (postgrey says {duration(known.reported.median)} and {duration(known.reported.most)})"
     return text
 
 
@@ -90,12 +91,12 @@ def _clients(item: Item, chosen: Sequence[ClientAttempts], width: int) -> Iterat
         yield _fitted(f"{mark} {one.attempts:>{digits}}  {name}", width)
     more = len(item.clients) - len(examples)
     if more:
-        yield f"  and {_count(more, 'more client')}"
+        yield f"  and {count(more, 'more client')}"
 
 
 def listing(items: Sequence[Item], threshold: int) -> Iterator[str]:
     """Yield the list of all that is to be reviewed, for where there is no terminal."""
-    yield f"{_count(len(items), 'domain')} to review ({threshold} or more unreviewed attempts):"
+    yield f"{count(len(items), 'domain')} to review ({threshold} or more unreviewed attempts):"
     for item in items:
         advice = item.standing.advice
         yield ""
@@ -113,7 +114,7 @@ def summary(review: Review) -> Iterator[str]:
         counts.append(f"{review.skipped} skipped")
     if review.undecided:
         counts.append(f"{review.undecided} left undecided")
-    yield f"{_count(len(review.items), 'domain')}: {', '.join(counts)}."
+    yield f"{count(len(review.items), 'domain')}: {', '.join(counts)}."
     rows = [(item, change) for act in _PAST for item, change in review.changed(act)]
     domains, entries = (
         max(map(len, column), default=0)
@@ -139,7 +140,7 @@ def rest(review: Review) -> Iterator[str]:
     """Yield which clients of the current item are on no list yet."""
     left = review.rest
     attempts = sum(one.attempts for one in left)
-    yield f"{_count(attempts, 'attempt')} by {_count(len(left), 'client')} are on no list yet, such as"
+    yield f"{count(attempts, 'attempt')} by {count(len(left), 'client')} are on no list yet, such as"
     yield from (f"  {one.client.name} [{one.client.address}]" for one in left[:_MOST_UNCOVERED])
 
 
@@ -147,7 +148,7 @@ def named(domains: Sequence[str]) -> str:
     """Name the domains of clients, a few of them where they are many."""
     names = ["clients without a name" if domain == UNKNOWN else domain for domain in domains]
     more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {_count(more, 'more domain')}" if more > 0 else "")
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {count(more, 'more domain')}" if more > 0 else "")
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> Iterable[str]:
@@ -156,7 +157,3 @@ def _wrapped(text: str, width: int, indent: str = "") -> Iterable[str]:
 
 def _fitted(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(1, width - 1)] + "…"
-
-
-def _count(number: int, thing: str, things: str | None = None) -> str:
-    return f"{number} {thing if number == 1 else things or f'{thing}s'}"

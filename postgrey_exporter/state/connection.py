@@ -107,7 +107,7 @@ def open_readable(path: Path) -> sqlite3.Connection:
         raise StateError(f"{path}: can't be read: {error.strerror}; run as the exporter's user, or root") from error
     with translated(path):
         db = sqlite3.connect(
-            f"file:{_quoted(path)}?mode=ro",
+            f"{path.absolute().as_uri()}?mode=ro",
             uri=True,
             timeout=BUSY_SECONDS,
             isolation_level=None,
@@ -242,7 +242,3 @@ def set_aside(path: Path) -> Path:
         if part.exists():
             part.rename(f"{aside}{suffix}")
     return aside
-
-
-def _quoted(path: Path) -> str:
-    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

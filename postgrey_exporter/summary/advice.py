@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from postgrey_exporter.clients.domains import UNKNOWN
 from postgrey_exporter.counting.evidence import Evidence
 from postgrey_exporter.summary.proposal import network_entry, whitelist_entry
+from postgrey_exporter.wording import count, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -85,17 +86,21 @@ def advise(
     if domain == UNKNOWN:
         return ON_NAMELESS
     if _is_pool(parties.mail):
-        return _on_pool(parties, ignored(), propose=propose)
+        return _on_pool(domain, parties, ignored(), propose=propose)
     lines, attempts = parties.lines, _attempts(parties)
     if lines.attempts >= LEAST_LINES_SHARE * attempts:
         return Advice("ignore", (_from_lines, lines.attempts, attempts, lines.evidence), None)
     advice = _on_servers(parties.servers)
     if advice.kind == "look" and propose:
-        return advice._replace(entry=whitelist_entry(parties.servers.names(), parties.lines.names() | ignored()))
+        return Advice(
+            advice.kind,
+            advice.reason,
+            whitelist_entry(parties.servers.names(), parties.lines.names() | ignored(), domain),
+        )
     return advice
 
 
-def _on_pool(parties: Parties, ignored: AbstractSet[str], *, propose: bool) -> Advice:
+def _on_pool(domain: str, parties: Parties, ignored: AbstractSet[str], *, propose: bool) -> Advice:
     known, covered_attempts, attempts = parties.mail.evidence, parties.mail.attempts, _attempts(parties)
     outnumbered = _is_outnumbered(parties)
     is_alone = covered_attempts == attempts and not ignored
@@ -104,7 +109,7 @@ def _on_pool(parties: Parties, ignored: AbstractSet[str], *, propose: bool) -> A
         entry = None
     else:
         names = parties.mail.names()
-        entry = whitelist_entry(names, (parties.servers.names() - names) | parties.lines.names() | ignored)
+        entry = whitelist_entry(names, (parties.servers.names() - names) | parties.lines.names() | ignored, domain)
     if outnumbered:
         return Advice("look", (_outnumbered, parties), entry)
     if entry is None and not is_alone:
@@ -193,7 +198,7 @@ def _fate(known: Evidence) -> str:
     """Return what became of messages, in one clause: ``41 of 44 messages changed network, 40 arrived, …``."""
     if not known.messages:
         return "nothing is known of their messages"
-    clauses = [f"{known.moved} of {_count(known.messages, 'message')} changed network"]
+    clauses = [f"{known.moved} of {count(known.messages, 'message')} changed network"]
     clauses.append(_arrived(known) if known.delivered else "none arrived")
     if known.lost:
         clauses.append(f"{known.lost} never came back")
@@ -204,7 +209,7 @@ def _arrived(known: Evidence) -> str:
     if known.delays is None:
         return f"{known.delivered} arrived"
     median = "" if known.delivered == 1 else " in the median"
-    return f"{known.delivered} arrived after {spoken(known.delays.median)}{median}"
+    return f"{known.delivered} arrived after {duration(known.delays.median)}{median}"
 
 
 def _open(known: Evidence) -> list[str]:
@@ -213,21 +218,21 @@ def _open(known: Evidence) -> list[str]:
 
 
 def _pool(known: Evidence, of_entry: int, attempts: int) -> str:
-    return f"{_fate(known)}; the entry covers {of_entry} of {_count(attempts, 'attempt')}"
+    return f"{_fate(known)}; the entry covers {of_entry} of {count(attempts, 'attempt')}"
 
 
 def _outnumbered(parties: Parties) -> str:
     others, attempts = _others(parties), _attempts(parties)
     by_others = parties.servers.attempts - parties.mail.attempts
     return (
-        f"{by_others} of {_count(attempts, 'attempt')} came from clients whose names say nothing, and "
-        f"{others.delivered} of their {_count(others.messages, 'message')} arrived; its mail servers made "
-        f"{_count(parties.mail.attempts, 'attempt')}: {_fate(parties.mail.evidence)}"
+        f"{by_others} of {count(attempts, 'attempt')} came from clients whose names say nothing, and "
+        f"{others.delivered} of their {count(others.messages, 'message')} arrived; its mail servers made "
+        f"{count(parties.mail.attempts, 'attempt')}: {_fate(parties.mail.evidence)}"
     )
 
 
 def _from_lines(attempts: int, of_all: int, known: Evidence) -> str:
-    return f"{attempts} of {_count(of_all, 'attempt')} came from customers' lines; {_fate(known)}"
+    return f"{attempts} of {count(of_all, 'attempt')} came from customers' lines; {_fate(known)}"
 
 
 def _no_line_tells(known: Evidence) -> str:
@@ -247,28 +252,12 @@ def _no_harm(known: Evidence) -> str:
 
 
 def _no_retries(pause: float, known: Evidence) -> str:
-    return f"no retries, but mails {spoken(pause)} apart: {_fate(known)}"
+    return f"no retries, but mails {duration(pause)} apart: {_fate(known)}"
 
 
 def _lost(known: Evidence) -> str:
     """Return how much never came back, and what became of the rest."""
-    clauses = [f"{known.lost} of {_count(known.messages, 'message')} never came back"]
+    clauses = [f"{known.lost} of {count(known.messages, 'message')} never came back"]
     if known.delivered:
         clauses.append(_arrived(known))
     return ", ".join(clauses + _open(known))
-
-
-def spoken(seconds: float) -> str:
-    """Return a duration as people say it: ``45 s``, ``12 min``, ``3 h 10 min``, ``2 d 5 h``."""
-    minutes, hours = round(seconds / 60), int(seconds // 3600)
-    if seconds < 90:  # noqa: PLR2004 - more is said in minutes
-        return f"{round(seconds)} s"
-    if minutes < 60:  # noqa: PLR2004
-        return f"{minutes} min"
-    if hours < 48:  # noqa: PLR2004
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{hours // 24} d {hours % 24} h"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from os.path import commonprefix
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.clients.addresses import network_of
@@ -30,18 +29,18 @@ _ANY_NUMBER: Final = "#"
 """Stands for a number in a shape; no name of a host has it."""
 
 
-def whitelist_entry(wanted: Collection[str], unwanted: Collection[str]) -> str | None:
+def whitelist_entry(wanted: Collection[str], unwanted: Collection[str], domain: str | None = None) -> str | None:
     """Return the tightest line of a client whitelist that covers all wanted client names and no unwanted one.
 
-    The names are of one registrable domain. Returns ``None`` where there is no such line: nothing is wanted, a wanted
-    name is none, or wanted and unwanted names can't be told apart.
+    The names are of one registrable domain, which is found out where it is not given. Returns ``None`` where there is
+    no such line: nothing is wanted, a wanted name is none, or wanted and unwanted names can't be told apart.
 
     There may be a hundred thousand domains, so a line is held against names as text. The tests hold it against what
     `explain` and postgrey make of it.
     """
     names = {name.lower().rstrip(".") for name in wanted}
-    domain = _domain_of(names)
-    if domain is None:
+    domain = domain or _domain_of(names)
+    if domain is None or not names:
         return None
     others = {name.lower().rstrip(".") for name in unwanted}
     for line, covers in _candidates(names, domain, alone=not others):
@@ -96,7 +95,12 @@ def _common_suffix(names: Iterable[str]) -> str:
     """Return the labels that all names end in; at least the registrable domain."""
     backwards = [name[::-1] for name in names]
     # What the first and the last in order have in common, all between them have.
-    shared = commonprefix([min(backwards), max(backwards)])  # noqa: RUF071 - by characters is what is wanted
+    labels: list[str] = []
+    for one, other in zip(min(backwards).split("."), max(backwards).split("."), strict=False):
+        if one != other:
+            break
+        labels.append(one)
+    shared = ".".join(labels)
     size = len(shared)
     if not all(name[size : size + 1] in {"", "."} for name in backwards):
         shared = shared.rpartition(".")[0]

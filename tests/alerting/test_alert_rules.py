@@ -15,7 +15,7 @@ from support.parts import require
 ALERTING: Final = Path(__file__).parents[2] / "alerting"
 RULES: Final = ALERTING / "postgrey.rules.yml"
 RESOURCE: Final = ALERTING / "prometheusrule.yml"
-RUNBOOK: Final = "https://github.com/postgrey-exporter/postgrey-exporter/blob/main/alerting/README.md"
+RUNBOOK: Final = "alerting/README.md"
 SUM: Final = "domain:postgrey_unreviewed_domain:sum"
 RULE_TESTS: Final = sorted(Path(__file__).parent.glob("*.test.yml"))
 
@@ -109,7 +109,7 @@ def test_the_generator_tells_that_the_resource_is_out_of_date(tmp_path: Path) ->
 
 
 def test_the_readme_changes_the_threshold_of_the_rule_that_is_shipped(tmp_path: Path) -> None:
-    found = re.search(r"^sed -i .*$", (ALERTING / "README.md").read_text(), re.MULTILINE)
+    found = re.search(r"^sed -i .*:sum >= .*$", (ALERTING / "README.md").read_text(), re.MULTILINE)
     assert found
     (tmp_path / "postgrey.rules.yml").write_text(RULES.read_text())
 
@@ -119,6 +119,20 @@ def test_the_readme_changes_the_threshold_of_the_rule_that_is_shipped(tmp_path: 
     different = [(old["expr"], new["expr"]) for old, new in zip(GROUP["rules"], changed, strict=True) if old != new]
     assert different == [
         ("domain:postgrey_unreviewed_domain:sum >= 15", "domain:postgrey_unreviewed_domain:sum >= 30")
+    ]
+
+
+def test_the_readme_puts_the_operators_address_before_each_runbook(tmp_path: Path) -> None:
+    found = re.search(r"^sed -i .*runbook_url.*$", (ALERTING / "README.md").read_text(), re.MULTILINE)
+    assert found
+    (tmp_path / "postgrey.rules.yml").write_text(RULES.read_text())
+
+    subprocess.run(["sh", "-c", found[0]], cwd=tmp_path, check=True)
+
+    rules = load(tmp_path / "postgrey.rules.yml")["groups"][0]["rules"]
+    addresses = [rule["annotations"]["runbook_url"] for rule in rules if "alert" in rule]
+    assert addresses == [
+        f"https://wiki.example.org/postgrey-exporter/{rule['annotations']['runbook_url']}" for rule in ALERTS
     ]
 
 

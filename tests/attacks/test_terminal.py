@@ -13,7 +13,7 @@ import pytest
 from review import scene
 from support.running import EXPORTER, environment
 
-from postgrey_exporter.printable import as_json_text, command, printable
+from postgrey_exporter.wording import as_json_text, command, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import grp
-import logging
 import os
 import signal
 import socket
@@ -90,8 +89,6 @@ def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> I
     def stop(*_: object) -> None:
         raise ServedError
 
-    logger = logging.getLogger("postgrey_exporter")
-    before = logger.handlers, logger.propagate, logger.level
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
     signal.signal(signal.SIGALRM, stop)
     signal.alarm(30)
@@ -99,8 +96,6 @@ def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> I
     signal.alarm(0)
     for number, handler in handlers.items():
         signal.signal(number, handler)
-    logger.handlers, logger.propagate, level = before
-    logger.setLevel(level)
 
 
 # --- nonsense in an option

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from support.parts import Postgrey, require
-from support.running import environment, run
+from support.running import NOBODY, as_other_account, environment, run
 
 from postgrey_exporter.cli import editing
 from postgrey_exporter.settings import list_paths
@@ -18,7 +18,6 @@ from postgrey_exporter.settings import list_paths
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-NOBODY: Final = 65534
 DATED: Final = re.compile(r"# \d{4}-\d\d-\d\d postgrey-exporter: (.*)")
 only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can play other accounts")
 
@@ -127,8 +126,7 @@ def test_a_missing_folder_is_told(lists: dict[str, Path]) -> None:
 
 
 def as_nobody(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    account = ["--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
-    return run(*arguments, before=[require("setpriv", "util-linux"), *account], cwd=folder)
+    return run(*arguments, before=as_other_account(), cwd=folder)
 
 
 @only_root

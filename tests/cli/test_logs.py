@@ -7,15 +7,12 @@ import json
 import logging
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
 from postgrey_exporter.cli import logs
 from postgrey_exporter.settings import LOG_FORMATS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NASTY: Final = [
     pytest.param("plain", id="plain"),
@@ -59,12 +56,8 @@ class Log:
 
 
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
-    logger = logging.getLogger("postgrey_exporter")
-    before = logger.handlers, logger.propagate, logger.level
-    yield Log(monkeypatch)
-    logger.handlers, logger.propagate, _ = before
-    logger.setLevel(before[2])
+def log(monkeypatch: pytest.MonkeyPatch) -> Log:
+    return Log(monkeypatch)
 
 
 @pytest.mark.parametrize("message", NASTY)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.agreement import assert_agree, reference_of
-from support.reference import kind_of
+from support.reference import kind_of, network_number
 from support.tallies import tally_of
 
-from postgrey_exporter.clients.addresses import network_number, normalise
+from postgrey_exporter.clients.addresses import normalise
 from postgrey_exporter.clients.hostnames import CUSTOMER_PARTS, CUSTOMER_WORDS, MAIL_PARTS, ClientKind
 from postgrey_exporter.decision import GREYLIST, NEW, PASS, TRIPLET_FOUND, Client, Decision
 from postgrey_exporter.lists import Lists

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from support.reference import network_number
 
-from postgrey_exporter.clients.addresses import network_number
 from postgrey_exporter.counting.facts import DomainFacts
 from postgrey_exporter.lists import Lists, read_ignore
 

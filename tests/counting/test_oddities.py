@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from support.reference import network_number
 from support.tallies import SECRET, add, tally_of
 
-from postgrey_exporter.clients.addresses import network_number
 from postgrey_exporter.counting.facts import DomainFacts
 from postgrey_exporter.counting.increment import Increment
 from postgrey_exporter.counting.seen import Seen

@@ -103,7 +103,7 @@ def test_the_program(fake: FakeMachine, program: str | None, logs_here: bool, ve
 
 def test_a_postgrey_that_runs_is_shown(fake: FakeMachine) -> None:
     check = postgrey.running(fake.machine, [process("postgrey", unit="postgrey.service")], logs_here=False)
-    assert (check.verdict, check.text) == (Verdict.WELL, "pid 812 (postgrey.service), running for 2 h")
+    assert (check.verdict, check.text) == (Verdict.WELL, "pid 812 (postgrey.service), running for 2 h 0 min")
 
 
 @pytest.mark.parametrize(

@@ -356,6 +356,23 @@ def test_an_error_of_the_state_is_said_once_and_over_when_it_is_over(
     assert "the state can be written again" in caplog.messages
 
 
+@pytest.mark.parametrize("method", ["snapshot", "evidence"])
+def test_memory_that_runs_out_beside_the_reading_does_not_end_it(
+    files: Files, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise MemoryError
+
+    source = Scripted("log", [decision(NOW)])
+    with serving(files, source) as service, running(service):
+        wait_until(lambda: service.ready)
+        with monkeypatch.context() as patch:
+            patch.setattr(StateReader, method, broken)
+            source.blocks.append(decision(NOW))
+            wait_until(lambda: look(service) and "memory does not suffice" in caplog.text)
+        wait_until(lambda: shown(service) == 2)
+
+
 def test_a_state_that_can_not_be_read_shows_the_last_counts_and_is_said_once(
     files: Files, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.reference import network_number
 
 from lists.perl_strategies import (
     LABELS,
@@ -19,7 +20,7 @@ from lists.perl_strategies import (
     hosts,
     odd_lines,
 )
-from postgrey_exporter.clients.addresses import network_number, normalise
+from postgrey_exporter.clients.addresses import normalise
 from postgrey_exporter.lists import Lists, read_ignore, read_whitelist
 from postgrey_exporter.lists.verdict import IGNORED, UNCOVERED, WHITELISTED
 

@@ -124,6 +124,21 @@ def test_a_leap_second_is_a_time() -> None:
     assert [decision.time for decision in parsed.decisions] == [datetime(2017, 1, 1, tzinfo=UTC).timestamp()]
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param("2024-06-26T00:00:07Z 07Z ", id="the-end"),
+        pytest.param("2024-06-26T00:00:07+02:00 :00 ", id="the-end-of-an-offset"),
+        pytest.param("2024-06-26T00:00:07Z x#0122024-06-26T00:00:07Z ", id="all"),
+        pytest.param("2024-06-26T00:00:07Z 07Zmx1 ", id="before-a-host"),
+    ],
+)
+def test_a_host_name_that_repeats_its_stamp_is_a_tag_that_rsyslog_has_broken(header: str) -> None:
+    line = f"{header}postgrey[12]: {NEW_MESSAGE}"
+    assert outcomes(parse(line)) == {FOREIGN: 1}
+    assert Parser("postgrey", UTC).read(line.encode(), SEEN).lines[FOREIGN] == 1
+
+
 def test_the_tag_is_the_one_the_user_names() -> None:
     lines = "".join(f"Jun 26 00:00:07 mx1 {tag}: {NEW_MESSAGE}\n" for tag in ("greylist+[4]", "postgrey[4]", "greyl"))
 
@@ -342,6 +357,10 @@ def test_no_decision(message: str) -> None:
     "message",
     [
         pytest.param("action=", id="no-action"),
+        pytest.param(f"action=pass, reason=x#012action=pass, {FIELDS}", id="reason-that-repeats-a-tag"),
+        pytest.param(
+            "action=pass, client_name=x#012action=pass, client_address=192.0.2.1", id="name-that-repeats-it"
+        ),
         pytest.param(f"action=defer, reason=new, {FIELDS}", id="unknown-action"),
         pytest.param(f"action=greylist, {FIELDS}", id="greylist-without-reason"),
         pytest.param(f"action=greylist, reason=because, {FIELDS}", id="greylist-for-an-unknown-reason"),

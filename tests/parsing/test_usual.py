@@ -24,10 +24,12 @@ from support.oddlines import (
     tampered,
     usual_line,
 )
+from support.reference import canonical_sender
 from support.tallies import SECRET, tally_of
 
 from postgrey_exporter.lists import Lists
 from postgrey_exporter.parsing.decisions import Decisions
+from postgrey_exporter.parsing.field import message_text
 from postgrey_exporter.parsing.hashing import KeyedHash
 from postgrey_exporter.parsing.parser import DECISION, FOREIGN, MALFORMED, NO_DECISION, Parser
 from postgrey_exporter.parsing.syslog import HeaderReader
@@ -246,6 +248,18 @@ def test_addresses_are_counted_as_parsed_in_every_spelling(
 def test_senders_and_recipients_are_counted_as_parsed(user: str, domain: str, recipient: str) -> None:
     line = line_of({8: f", sender={user}{domain}, recipient={recipient}"})
     assert_counted_as_parsed((BEFORE + line, SEEN))
+
+
+@settings(max_examples=10 * USUALLY)
+@given(
+    sender=st.text("ab12_-.+=#@", max_size=16)
+    | st.from_regex(r"prvs=[0-9a-zA-Z=+]{0,14}=[0-9a-z=]{0,12}@?[a-z]?", fullmatch=True),
+    recipient=st.text("aB1@.+", max_size=8),
+)
+def test_a_message_is_known_by_what_does_not_change_from_mail_to_mail(sender: str, recipient: str) -> None:
+    known_by = message_text(sender.encode(), recipient.encode())
+
+    assert known_by == (canonical_sender(sender.encode()) + b"\0" + recipient.encode()).lower()
 
 
 @pytest.mark.parametrize("tag", ["postgrey", "post.grey", "[1]", "a b", "\u00e9", "postgrey[1]"])

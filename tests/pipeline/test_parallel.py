@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from support.parts import wait_until
 
-from postgrey_exporter.pipeline.parallel import Background, cores, in_turn
+from postgrey_exporter.pipeline.background import Background
+from postgrey_exporter.pipeline.parallel import cores, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,34 +96,32 @@ def test_who_can_take_no_more_ends_all_threads() -> None:
     wait_until(lambda: "in turn" not in {thread.name for thread in threading.enumerate()}, what="the threads' end")
 
 
-def test_an_error_does_not_wait_for_a_thread_that_has_no_end() -> None:
+def test_an_error_does_not_wait_for_a_job_that_has_no_end() -> None:
     is_begun, may_end = threading.Event(), threading.Event()
 
-    def job() -> Iterator[int]:
-        if threading.current_thread() is threading.main_thread():
-            assert is_begun.wait(20)
-            raise OSError("disk")
+    def endless() -> Iterator[int]:
         is_begun.set()
         assert may_end.wait(20)
         yield 0
 
+    def failing() -> Iterator[int]:
+        assert is_begun.wait(20)
+        yield 1
+        raise OSError("disk")
+
     try:
         with pytest.raises(OSError, match="disk"):
-            in_turn([job(), job()], lambda _: pytest.fail("nothing came before it"), 2)
+            in_turn([endless(), failing()], lambda _: pytest.fail("nothing came before it"), 2)
     finally:
         may_end.set()
 
 
-def test_what_a_signals_handler_raises_ends_the_wait_for_the_others() -> None:
-    is_begun, may_end = threading.Event(), threading.Event()
+def test_what_a_signals_handler_raises_ends_the_wait_for_the_threads() -> None:
+    may_end = threading.Event()
 
-    def job() -> Iterator[int]:
-        if threading.current_thread() is not threading.main_thread():
-            is_begun.set()
-            assert may_end.wait(20)
-            return
-        assert is_begun.wait(20)
+    def endless() -> Iterator[int]:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
+        assert may_end.wait(20)
         yield 0
 
     def handler(*_: object) -> None:
@@ -130,10 +130,31 @@ def test_what_a_signals_handler_raises_ends_the_wait_for_the_others() -> None:
     before = signal.signal(signal.SIGALRM, handler)
     try:
         with pytest.raises(TimeoutError):
-            in_turn([job(), job()], lambda _: None, 2)
+            in_turn([endless()], lambda _: None, 2)
     finally:
         may_end.set()
         signal.signal(signal.SIGALRM, before)
+
+
+def test_threads_without_an_end_do_not_keep_the_process_from_its_own() -> None:
+    code = """
+import threading
+from postgrey_exporter.pipeline.parallel import in_turn
+
+def endless():
+    threading.Event().wait()
+    yield
+
+def failing():
+    raise OSError("disk")
+    yield
+
+in_turn([endless(), failing()], print, 2)
+"""
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=20)
+
+    assert done.stderr.endswith("OSError: disk\n")
 
 
 def test_only_a_few_jobs_and_results_are_worked_out_ahead() -> None:
@@ -144,8 +165,8 @@ def test_only_a_few_jobs_and_results_are_worked_out_ahead() -> None:
     def job(number: int) -> Iterator[int]:
         begun.append(number)
         if number == 0:
-            # The other thread does what it may before the first turn ends: a long job's first results.
-            wait_until(lambda: len(made) >= 64, what="the second job's results")
+            # The other thread does what it may before the first result: a long job's first results.
+            wait_until(lambda: len(made) >= 8, what="the second job's results")
             yield 0
         else:
             for result in range(10_000):
@@ -155,10 +176,11 @@ def test_only_a_few_jobs_and_results_are_worked_out_ahead() -> None:
     def take(_: int) -> None:
         seen.append((len(begun), len(made)))
 
-    in_turn(map(job, range(3)), take, 2)
+    in_turn(map(job, range(5)), take, 2)
 
-    assert seen[0][0] == 2
-    assert seen[0][1] < 1000
+    # The first job, which has ended, and one for each thread.
+    assert seen[0][0] <= 3
+    assert seen[0][1] <= 2 * 20
 
 
 def test_short_jobs_are_done_a_few_ahead() -> None:
@@ -182,9 +204,9 @@ def test_there_is_a_core() -> None:
 
 
 def test_what_is_done_in_the_background_is_done_by_one_thread_in_its_order() -> None:
-    with closing(Background()) as background:
-        results = [background.begin(lambda number=number: (number, threading.get_ident())) for number in range(9)]  # type: ignore[misc]
-        found = [result() for result in results]
+    with Background() as background:
+        results = [background.submit(lambda number=number: (number, threading.get_ident())) for number in range(9)]  # type: ignore[misc]
+        found = [result.result() for result in results]
 
     assert [number for number, _ in found] == list(range(9))
     assert len({thread for _, thread in found}) == 1
@@ -195,18 +217,18 @@ def test_an_error_in_the_background_is_raised_where_the_result_is_taken_and_the_
     def fail() -> None:
         raise OSError("disk")
 
-    with closing(Background()) as background:
-        failed, other = background.begin(fail), background.begin(lambda: 7)
+    with Background() as background:
+        failed, other = background.submit(fail), background.submit(lambda: 7)
         with pytest.raises(OSError, match="disk"):
-            failed()
-        assert other() == 7
+            failed.result()
+        assert other.result() == 7
 
 
 def test_a_background_that_was_closed_leaves_no_thread_and_may_begin_again() -> None:
     before = set(threading.enumerate())
     background = Background()
     for _ in range(2):
-        assert background.begin(lambda: 1)() == 1
-        background.close()
-        background.close()
+        assert background.submit(lambda: 1).result() == 1
+        background.shutdown()
+        background.shutdown()
     wait_until(lambda: set(threading.enumerate()) <= before, what="the thread's end")

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.parts import require
-from support.running import EXPORTER, run
+from support.running import EXPORTER, as_other_account, run
 
 from review import scene
 from review.tmux import Terminal
@@ -227,8 +226,7 @@ def test_the_terminal_is_left_as_it_was(folder: Path) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can play other accounts")
 def test_who_may_not_write_may_look_and_is_told_the_command(folder: Path) -> None:
-    nobody = [require("setpriv", "util-linux"), "--reuid=65534", "--regid=65534", "--clear-groups"]
-    with Terminal([*nobody, *command(folder)], width=300) as terminal:
+    with Terminal([*as_other_account(), *command(folder)], width=300) as terminal:
         assert f"This user may not change {folder}/whitelist and {folder}/ignore" in terminal.expect(KEYS)
         terminal.press("w")
         terminal.expect(scene.POOL_ENTRY)

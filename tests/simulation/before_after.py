@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.parts import find_program
 from support.running import EXPORTER, environment
 
-from postgrey_exporter.summary.advice import spoken
+from postgrey_exporter.wording import duration
 from simulation.judging import judge
 from simulation.week import daemon, simulate
 from simulation.world import world
@@ -79,7 +79,9 @@ class Fate:
 
     def __str__(self) -> str:
         """Return it as columns."""
-        return f"{self.mails:6} {self.refused:8} {spoken(self.median):>13} {spoken(self.worst):>13} {self.never:15}"
+        return (
+            f"{self.mails:6} {self.refused:8} {duration(self.median):>13} {duration(self.worst):>13} {self.never:15}"
+        )
 
 
 HEAD = f"{'':38} {'mails':>6} {'refused':>8} {'median delay':>13} {'worst delay':>13} {'never accepted':>15}"
@@ -133,7 +135,7 @@ def rows(comparison: Comparison) -> dict[str, tuple[Fate, Fate]]:
 
 
 def table(seed: int, comparison: Comparison) -> str:
-    """Return the comparison as it is printed, and as the README has it for the first seed."""
+    """Return the comparison as it is printed, and as docs/advice.md has it for the first seed."""
     lines = [f"seed {seed}: {len(comparison.entries)} whitelist lines written", HEAD]
     for name, fates in rows(comparison).items():
         for when, fate in zip(("before", "after"), fates, strict=True):

@@ -57,6 +57,6 @@ def test_for_all_others_nothing_changes(comparison: Comparison, name: str) -> No
     assert before.refused > 100
 
 
-def test_the_readme_tells_what_the_first_week_gives(comparison: Comparison) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    assert f"```text\n{table(1, comparison)}\n```" in readme
+def test_the_docs_tell_what_the_first_week_gives(comparison: Comparison) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "advice.md").read_text()
+    assert f"```text\n{table(1, comparison)}\n```" in document

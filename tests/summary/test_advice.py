@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from postgrey_exporter.counting.evidence import Delays, Evidence, Parties, Party
 from postgrey_exporter.summary import advice
-from postgrey_exporter.summary.advice import Advice, advise, advise_on_network, spoken
+from postgrey_exporter.summary.advice import Advice, advise, advise_on_network
 
 HOUR = 3600.0
 NOBODY = Party(attempts=0, networks=0, pause=0.0, evidence=Evidence(), names=frozenset)
@@ -286,26 +286,7 @@ def test_networks_of_clients_without_a_name(known: Evidence, kind: str, entry: s
     assert (found.kind, found.entry) == (kind, entry)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (89.4, "89 s"),
-        (90, "2 min"),
-        (3569, "59 min"),
-        (3570, "1 h 0 min"),
-        (3 * HOUR + 10 * 60, "3 h 10 min"),
-        (7199, "2 h 0 min"),
-        (48 * HOUR - 31, "47 h 59 min"),
-        (48 * HOUR - 1, "48 h 0 min"),
-        (53 * HOUR, "2 d 5 h"),
-    ],
-)
-def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
-    assert spoken(seconds) == text
-
-
 def test_a_spammer_who_tries_again_as_a_pool_does_can_not_be_told_from_one() -> None:
-    """The limit that the README owns up to: the day this fails, both can be corrected."""
+    """The limit that docs/advice.md states: the day this fails, both can be corrected."""
     assert advised(servers(POOL)).kind == "whitelist"
     assert "can't tell the two apart" in " ".join((advice.__doc__ or "").split())

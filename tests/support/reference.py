@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from heapq import nsmallest
 from math import fsum, inf, nextafter
+from socket import AF_INET, AF_INET6, inet_pton
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from postgrey_exporter.clients.addresses import network_number
+from postgrey_exporter.clients.addresses import IPV6_NETWORKS, NO_NETWORK
 from postgrey_exporter.clients.domains import UNKNOWN, registrable_domain
-from postgrey_exporter.clients.hostnames import ClientKind, kind_in_domain
+from postgrey_exporter.clients.hostnames import OCTETS_OF_A_LINE, ClientKind, domain_says, kind_by, words_say
 from postgrey_exporter.counting.evidence import Delays, Evidence, NetworkFacts, Parties, Party, Totals
 from postgrey_exporter.decision import DECISION_LABELS, GREYLIST, NEW, PASS, Client
 from postgrey_exporter.lists.verdict import IGNORED, UNCOVERED, WHITELISTED
@@ -31,6 +33,13 @@ Story = tuple[str, int]
 """A domain and a message key: all messages with one sender and recipient."""
 
 _SAME_MOMENT: Final = 1e-3
+_GOLDEN: Final = 0x9E3779B97F4A7C15
+_64_BITS: Final = (1 << 64) - 1
+_NUMBER: Final = re.compile(r"[0-9]+")
+_LONE_NUMBER: Final = re.compile(rb"\b[0-9]+\b")
+_BATV_TAG: Final = re.compile(rb"[0-9a-z]{10}")
+_BATV_PARTS: Final = 3
+_DIGITS: Final = str.maketrans("123456789", "000000000")
 
 
 class Message(NamedTuple):
@@ -80,6 +89,83 @@ def replay(messages: list[Message], decision: Decision) -> None:
 
 def kind_of(client: Client) -> ClientKind:
     return kind_in_domain(client.name, client.address, registrable_domain(client.name))
+
+
+def kind_in_domain(name: str, address: str, domain: str) -> ClientKind:
+    """Return what a client is by its name, whose registrable domain is known already."""
+    host = name.lower().rstrip(".").removesuffix(domain).rstrip(".")
+    label, _, rest = host.partition(".")
+    says = words_say(label.translate(_DIGITS)) | words_say(rest) | domain_says(domain)
+    kind = kind_by(says, is_by_address=False)
+    # Most names say enough, and the address makes no difference.
+    if kind is kind_by(says, is_by_address=True) or not has_address(host, address):
+        return kind
+    return kind_by(says, is_by_address=True)
+
+
+def canonical_sender(sender: bytes) -> bytes:
+    """Return a sender without what changes from mail to mail: BATV tags, VERP extensions, numbers.
+
+    The same as ``do_sender_substitutions`` in postgrey 1.37.
+    """
+    user, at, domain = sender.partition(b"@")
+    if not at:
+        return sender
+    if user.startswith(b"prvs="):
+        # prvs=tag-value=local-part, sometimes the other way round. Perl's split drops empty fields at the end.
+        parts = user.rstrip(b"=").split(b"=")
+        if len(parts) == _BATV_PARTS:
+            one_is_tag, two_is_tag = (_BATV_TAG.match(part) is not None for part in parts[1:])
+            user = parts[1] if two_is_tag and not one_is_tag else parts[2]
+    user = _LONE_NUMBER.sub(b"#", user.partition(b"+")[0])
+    return user + at + domain
+
+
+def has_address(host: str, address: str) -> bool:
+    """Tell whether a host name is made from its address: most octets in any order, or all of it in hexadecimal.
+
+    Of an IPv6 address, its network or its interface is enough.
+    """
+    if not host:
+        return False
+    try:
+        packed = inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+    except (OSError, ValueError):
+        return False
+    in_hexadecimal = packed.hex()
+    if ":" in address:
+        return _has_groups(host, in_hexadecimal)
+    if in_hexadecimal in host:
+        return True
+    numbers = _NUMBER.findall(host)
+    octets = list(map(str, packed))
+    for number in numbers:
+        octet = number.lstrip("0") or "0"
+        if octet in octets:
+            octets.remove(octet)
+    return len(packed) - len(octets) >= OCTETS_OF_A_LINE
+
+
+def _has_groups(host: str, address: str) -> bool:
+    digits = host.replace("-", "").replace(".", "")
+    for half in (address[:16], address[16:]):
+        short = [half[at : at + 4].lstrip("0") or "0" for at in range(0, 16, 4)]
+        if half in digits or "-".join(short) in host:
+            return True
+    return False
+
+
+def network_number(address: str) -> int:
+    """Return a number of 32 bits that stands for `network_of` an address; the same in every run.
+
+    Of an IPv4 address, which is known by it, the octets of its network; of an IPv6 address a hash, above all others.
+    """
+    if not address:
+        return NO_NETWORK
+    if ":" not in address:
+        return int.from_bytes(inet_pton(AF_INET, address)[:3])
+    prefix = int.from_bytes(inet_pton(AF_INET6, address)[:8])
+    return IPV6_NETWORKS | (prefix * _GOLDEN & _64_BITS) >> 33
 
 
 def evidence(messages: Sequence[Message], now: float) -> Evidence:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from postgrey_exporter.state.snapshot import Snapshot
 
+NOBODY: Final = 65534
 NOW: Final = 1_720_000_000.0
 WINDOW: Final = Window()
 EXPORTER: Final = (sys.executable, "-m", "postgrey_exporter")
@@ -151,6 +152,13 @@ def without_privileges() -> list[str]:
         return []
     capabilities = "-dac_override,-dac_read_search"
     return [require("setpriv", "util-linux"), f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"]
+
+
+def as_other_account() -> list[str]:
+    """Return what starts a program as an account that owns nothing; Python may lie where no other can reach it."""
+    capabilities = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    account = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    return [require("setpriv", "util-linux"), *account, *capabilities]
 
 
 def seconds(limit: float) -> float:

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from postgrey_exporter.exporter.http.formats import Format, negotiated
 from postgrey_exporter.exporter.http.message import Answer
-from postgrey_exporter.exporter.http.worker import Elsewhere
 from postgrey_exporter.exporter.metrics import families
+from postgrey_exporter.pipeline.background import Background
 
 if TYPE_CHECKING:
     from postgrey_exporter.exporter.http.message import Request
@@ -50,7 +50,7 @@ class Prepared:
         ProcessCollector(registry=self._process)
         self._prepared = _Texts(None, {})
         self._writing: tuple[View | None, dict[Format, asyncio.Future[bytes]]] = None, {}
-        self._elsewhere = Elsewhere()
+        self._background = Background()
         self._bookkeeping = threading.Lock()
         self._asked: dict[Format, int] = {}
         service.prepare = self.prepare
@@ -80,7 +80,7 @@ class Prepared:
             self._writing = view, {}
         texts = self._writing[1]
         if fmt not in texts:
-            texts[fmt] = self._elsewhere.begin(lambda: self._written(view, fmt))
+            texts[fmt] = asyncio.get_running_loop().run_in_executor(self._background, self._written, view, fmt)
         return await asyncio.shield(texts[fmt])
 
     def _written(self, view: View, fmt: Format) -> bytes:

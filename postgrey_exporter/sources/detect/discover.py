@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.moments import readable
 from postgrey_exporter.sources.compression import LogFileError, explain_os_error
 from postgrey_exporter.sources.detect.evidence import Evidence, Examiner
 from postgrey_exporter.sources.detect.examine import FileExaminer, examine_journal
 from postgrey_exporter.sources.journal import files as journal_files
+from postgrey_exporter.wording import readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.parsing.parser import Parser
 from postgrey_exporter.parsing.syslog import HeaderReader
-from postgrey_exporter.printable import command
+from postgrey_exporter.wording import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -140,8 +140,9 @@ def _backwards(raw: IO[bytes], known: int) -> Iterator[bytes]:
     while end > stop:
         start = max(stop, end - _BLOCK)
         block = os.pread(raw.fileno(), end - start, start) + rest
-        cut = block.find(b"\n") + 1 if start else 0
-        rest = block[:cut][-_BLOCK:]
+        # A block that no line ends in is the inside of one; what begins there is no line.
+        cut = (block.find(b"\n") + 1 or len(block)) if start else 0
+        rest = block[:cut] if cut <= _BLOCK else b""  # of an overlong line its beginning is enough
         yield block[cut:]
         end = start
 

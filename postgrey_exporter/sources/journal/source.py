@@ -14,7 +14,6 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from postgrey_exporter.moments import readable
 from postgrey_exporter.sources import Batch, Position, SourceStatus
 from postgrey_exporter.sources.compression import explain_os_error
 from postgrey_exporter.sources.journal.bookmark import Bookmark, Continuation, restored
@@ -23,6 +22,7 @@ from postgrey_exporter.sources.journal.files import Files, Mark, folders, look, 
 from postgrey_exporter.sources.journal.journalctl import Journalctl, JournalError, find_journalctl, postgreys
 from postgrey_exporter.sources.journal.text import BLOCK_BYTES
 from postgrey_exporter.window import HOUR
+from postgrey_exporter.wording import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

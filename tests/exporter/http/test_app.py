@@ -386,7 +386,7 @@ def test_pages_that_are_loaded_together_are_made_once(files: Files, monkeypatch:
 
     async def load(service: Service) -> None:
         page = page_module.Page(service, "/metrics", 15)
-        await asyncio.gather(*(page.answer(Request("GET", "/", {})) for _ in range(50)))
+        await asyncio.gather(*(page.answer(Request("GET", "/", {})) for _ in range(10)))
 
     monkeypatch.setattr(rows_module.Gatherer, "tables", count)
     with files.ingest() as ingest, closing(StateReader(files.state)) as reader:

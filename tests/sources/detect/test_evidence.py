@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from postgrey_exporter.sources.detect.evidence import Evidence, Examiner
+from postgrey_exporter.sources.detect.examine import FileExaminer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOW = 1_760_000_000.0
 STAMP = "2025-10-09T08:00:00+00:00 mx1"
@@ -102,3 +108,11 @@ def test_what_an_operator_has_to_know_is_said(evidence: Evidence, words: str) ->
 
 def test_decisions_alone_need_no_remark() -> None:
     assert Evidence(1.0, ours=True, whitelisted=True, other_tags=frozenset({"x"})).remarks() == []
+
+
+@pytest.mark.parametrize("behind", [1 << 20, 2 << 20, 3 << 20])
+def test_what_stands_inside_an_overlong_line_is_no_evidence(behind: int, tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    forged = f"{GREYLISTED}, ".encode()
+    log.write_bytes(f"{STAMP} app: ".encode() + b"x" * (2 << 20) + forged + b"x" * (behind - len(forged) - 1) + b"\n")
+    assert FileExaminer(Examiner("postgrey", None)).examine(log) == Evidence()

@@ -64,6 +64,12 @@ class Journald(Daemon):
             sender.connect(str(self._sockets / "socket"))
             sender.send(content)
 
+    def send_syslog(self, message: bytes) -> None:
+        """Send one datagram as ``syslog(3)`` does."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.connect(str(self._sockets / "dev-log"))
+            sender.send(message)
+
     def control(self, *arguments: str) -> str:
         """Have journalctl do something: ``--rotate``, ``--vacuum-files=1``, ``--sync``."""
         done = subprocess.run(
@@ -74,7 +80,8 @@ class Journald(Daemon):
     def holds(self, text: str) -> None:
         """Return when an entry with this text is in the journal."""
         wait_until(
-            lambda: text in self.control("--no-pager", "--output=cat", "--lines=50"), what=f"{text!r} in the journal"
+            lambda: text in self.control("--no-pager", "--output=cat", "--lines=1000"),
+            what=f"{text!r} in the journal",
         )
 
     def close(self) -> None:

@@ -63,6 +63,7 @@ def test_no_permission_names_the_group() -> None:
         # The interpreter of the tests may lie where others may not go: the rights are given up inside it.
         script = (
             "import grp, os, sys; from postgrey_exporter.cli import collect, main;"
+            "from postgrey_exporter.lists import pattern_errors, patterns;"
             "os.setgroups([]); os.setgid(65534); os.setuid(65534); main()"
         )
         arguments = ["collect", f"--journal-directory={journal.directory}", f"--state={folder}/s/state"]

@@ -12,13 +12,14 @@ from support.parts.postgrey import Postgrey
 from support.parts.prometheus import Alert, Prometheus, Sample
 from support.parts.receivers import SmtpSink, WebhookReceiver
 from support.parts.requirement import find_program, lacking, require
-from support.parts.rsyslog import Rsyslog, Template
+from support.parts.rsyslog import DebianRsyslog, Rsyslog, Template
 from support.parts.waiting import free_port, wait_until
 
 __all__ = [
     "Alert",
     "Alertmanager",
     "Daemon",
+    "DebianRsyslog",
     "PartError",
     "Postgrey",
     "Prometheus",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -11,13 +12,17 @@ from pathlib import Path
 from typing import Final, Literal
 
 from support.parts.daemon import Daemon
-from support.parts.requirement import require
-from support.parts.waiting import LIMIT, wait_until
+from support.parts.requirement import lacking, require
+from support.parts.waiting import LIMIT, accepts, free_port, wait_until
 
 Template = Literal["traditional", "rfc3339"]
 
 _TEMPLATES: Final = {"traditional": "RSYSLOG_TraditionalFileFormat", "rfc3339": "RSYSLOG_FileFormat"}
 _MAIL_INFO: Final = 2 << 3 | 6
+
+_DEBIANS: Final = Path("/etc/rsyslog.conf")
+_ELSEWHERE: Final = re.compile(r"imklog|IncludeConfig|omusrmsg|^\*\.emerg|FileOwner|FileGroup")
+"""Lines that are left out: they read from the machine, write to it, or need root."""
 
 _CONFIG: Final = """\
 global(workDirectory="{directory}" net.enableDNS="off"
@@ -121,3 +126,58 @@ class Rsyslog(Daemon):
             self._sender.close()
             self._sender = None
         super().close()
+
+
+class DebianRsyslog(Daemon):
+    """rsyslogd with the configuration that Debian installs; its places lie in the part's own folder.
+
+    ``added`` stands before that configuration; ``{directory}`` and ``{port}`` in it are the folder and a free port.
+    """
+
+    def __init__(self, added: str = "") -> None:
+        super().__init__("rsyslog")
+        self._added = added
+        self.port = free_port()
+
+    @property
+    def socket(self) -> Path:
+        """The socket that stands for ``/dev/log``."""
+        return self.directory / "log.sock"
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "rsyslog.conf"
+
+    @property
+    def logfile(self) -> Path:
+        """What stands for ``/var/log/syslog``."""
+        return self.directory / "log" / "syslog"
+
+    def run(self) -> None:
+        program = require("rsyslogd", "rsyslog")
+        if not _DEBIANS.exists():
+            lacking(str(_DEBIANS), "rsyslog")
+        (self.directory / "log").mkdir()
+        kept = [line for line in _DEBIANS.read_text().splitlines() if not _ELSEWHERE.search(line)]
+        moved = "\n".join(kept).replace("/var/log/", f"{self.directory}/log/")
+        moved = moved.replace("/var/spool/rsyslog", str(self.directory))
+        moved = moved.replace('load="imuxsock"', f'load="imuxsock" SysSock.Name="{self.socket}"')
+        added = self._added.replace("{directory}", str(self.directory)).replace("{port}", str(self.port))
+        self.config.write_text(f"{added}\n{moved}\n")
+        self.start(
+            [program, "-n", "-f", self.config, "-i", self.directory / "pid"],
+            ready=self._listens,
+        )
+
+    def _listens(self) -> bool:
+        if "imudp" in self._added and f":{self.port:04X} " not in Path("/proc/net/udp").read_text():
+            return False
+        return self.socket.exists() and ("imtcp" not in self._added or accepts(self.port))
+
+    def send(self, *messages: bytes) -> None:
+        """Send datagrams to the socket that stands for ``/dev/log``."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.settimeout(LIMIT)
+            sender.connect(str(self.socket))
+            for message in messages:
+                sender.send(message)
