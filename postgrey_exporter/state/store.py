@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.parsing.hashing import KEY_SIZE
 from postgrey_exporter.parsing.syslog import CLOCK_SKEW
-from postgrey_exporter.state.clients import judge_all, merge_greylisted, prune_greylisted, shift_window
+from postgrey_exporter.state.clients import judge_all, merge_greylisted, name_unknown, prune_greylisted, shift_window
 from postgrey_exporter.state.clock import Looks
 from postgrey_exporter.state.connection import StateError, translated
 from postgrey_exporter.state.domains import keep_to_limit
@@ -202,6 +202,7 @@ class Store:
         if self._meta("lists") == fingerprint:
             return
         with self._transaction() as db:
+            name_unknown(db, self.max_domains, self._meta("kept_hour") or 0)
             judge_all(db, lists)
             self._set_meta("lists", fingerprint)
 
