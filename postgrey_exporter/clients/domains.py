@@ -1,6 +1,6 @@
 """The sender's registrable domain: the label by which clients are counted.
 
-What is registrable is told by the public suffix list that comes with tldextract, see `suffixes`.
+What is registrable is told by the public suffix list that comes with tldextract, see `public_suffixes`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ UNKNOWN: Final = "unknown"
 MAX_NAME_LENGTH: Final = 253
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_LABEL: Final = re.compile(_LABEL)
-_HOST_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
+_HOST_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.(?![0-9]+$){_LABEL}")
 
 
 def registrable_domain(client_name: str) -> str:
     """Return the registrable domain of a client name, lower case: ``a.b.co.uk`` → ``b.co.uk``.
 
-    `UNKNOWN` is returned for postgrey's ``unknown``, an empty name, an address literal, a bare public suffix, a
-    name under no public suffix, and whatever can't be a host name.
+    A name under no public suffix has its last two labels: ``mx.corp.local`` → ``corp.local``. `UNKNOWN` is returned
+    for postgrey's ``unknown``, an empty name, an address literal, a bare public suffix, a single label, and whatever
+    can't be a host name.
     """
     name = client_name.lower().rstrip(".")
     label, _, parent = name.partition(".")

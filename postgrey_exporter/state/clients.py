@@ -5,11 +5,13 @@ Every function works inside its caller's transaction.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from postgrey_exporter.clients.domains import UNKNOWN, registrable_domain
+from postgrey_exporter.counting.evidence import DomainChange
 from postgrey_exporter.lists.verdict import UNCOVERED
 from postgrey_exporter.state.connection import insert
 from postgrey_exporter.state.domains import merge_domains
@@ -61,6 +63,33 @@ def merge_greylisted(
         "ON CONFLICT DO UPDATE SET new = new + excluded.new, early_retry = early_retry + excluded.early_retry",
     )
     return numbers
+
+
+def name_unknown(db: sqlite3.Connection, max_domains: int, kept_hour: int) -> None:
+    """Move clients to the domains of their names that an older state counts as unknown: it had none for them.
+
+    What was greylisted inside the window moves. Counters stay: they never go back.
+    """
+    moved: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    rows = db.execute(
+        "SELECT name, id, attempts * (verdict = 0), last_hour FROM client "
+        "WHERE domain = (SELECT id FROM domain WHERE name = ?1) AND name <> ?1",
+        (UNKNOWN,),
+    )
+    for name, *client in rows:
+        moved[registrable_domain(name)].append(tuple(client))
+    moved.pop(UNKNOWN, None)
+    changes = {
+        domain: DomainChange(0, 0, 0, sum(open_ for _, open_, _ in clients), max(hour for *_, hour in clients))
+        for domain, clients in moved.items()
+    }
+    numbers = merge_domains(db, changes, max_domains, kept_hour)
+    db.executemany(
+        "UPDATE client SET domain = ? WHERE id = ?",
+        [(numbers[domain], one) for domain, clients in moved.items() for one, *_ in clients],
+    )
+    left = sum(change.unreviewed for change in changes.values())
+    db.execute("UPDATE domain SET unreviewed = unreviewed - ? WHERE name = ?", (left, UNKNOWN))
 
 
 def judge_all(db: sqlite3.Connection, lists: Lists) -> None:

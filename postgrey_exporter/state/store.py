@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.parsing.hashing import KEY_SIZE
-from postgrey_exporter.state.clients import judge_all, merge_greylisted, prune_greylisted, shift_window
+from postgrey_exporter.state.clients import judge_all, merge_greylisted, name_unknown, prune_greylisted, shift_window
 from postgrey_exporter.state.clock import Looks
 from postgrey_exporter.state.connection import BUSY_SECONDS, StateError, translated
 from postgrey_exporter.state.domains import keep_to_limit
@@ -179,6 +179,7 @@ class Store:
         if self._meta.get("lists") == fingerprint:
             return
         with self._transaction() as db:
+            name_unknown(db, self.max_domains, self._meta.get("kept_hour") or 0)
             judge_all(db, lists)
             self._meta.set("lists", fingerprint)
 

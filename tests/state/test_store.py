@@ -237,6 +237,34 @@ def test_what_the_whitelist_covered_and_was_greylisted_all_the_same_is_counted(s
     assert snapshot(path).domains == (DomainCounter("example.com", 3, 0, 2), DomainCounter("example.net", 3, 0, 0))
 
 
+def test_clients_that_an_older_state_had_no_domain_for_move_to_theirs(path: Path) -> None:
+    local = [Client(f"mx{number}.corp.local", f"192.0.2.{number}") for number in range(3)]
+    with closing(opened(path)) as store:
+        store.merge(LOG, greylisted(NAMELESS, *local, *local), {}, whitelisting(local[0]), NOW)
+        store.judge(whitelisting(local[0]), "lists")
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE client SET domain = (SELECT id FROM domain WHERE name = 'unknown')")
+        db.execute("UPDATE domain SET unreviewed = 5, new = 7 WHERE name = 'unknown'")
+        db.execute("DELETE FROM domain WHERE name = 'corp.local'")
+        db.execute("PRAGMA user_version = 2")
+
+    with closing(opened(path)) as store:
+        assert not store.is_current(NOW, "lists")
+        store.judge(whitelisting(local[0]), "lists")
+        moved = snapshot(path)
+        store.prune(NOW + 30 * HOUR)
+        later = snapshot(path)
+
+    assert moved.unreviewed == {"corp.local": 4}
+    assert [(one.domain, one.new) for one in moved.domains] == [("corp.local", 0), ("unknown", 7)]
+    assert later.unreviewed == {}
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT name, unreviewed FROM domain ORDER BY name").fetchall() == [
+            ("corp.local", 0),
+            ("unknown", 0),
+        ]
+
+
 def test_the_same_lists_judge_once_also_after_a_restart(path: Path) -> None:
     judged: list[tuple[str, str]] = []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.clients.domains import UNKNOWN, registrable_domain
+from postgrey_exporter.clients.public_suffixes import public_suffixes
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.lists import read_ignore, read_whitelist
 from postgrey_exporter.lists.content import Name, shown
@@ -70,8 +71,9 @@ def _too_wide(entry: Entry) -> str | None:
 def _too_wide_a_domain(name: str) -> str | None:
     if name == UNKNOWN:
         return "would cover every client without a verified name"
-    # A name below no public suffix, such as one of a local network, is no suffix either.
-    if registrable_domain(name) == UNKNOWN and registrable_domain(f"x.{name}") != UNKNOWN:
+    # A single label that is no public suffix is a local network's, or a host's.
+    is_suffix = registrable_domain(name) == UNKNOWN and registrable_domain(f"x.{name}") != UNKNOWN
+    if is_suffix and ("." in name or name in public_suffixes()):
         return f"would cover every domain under .{name}"
     return None
 

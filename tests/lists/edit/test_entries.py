@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         pytest.param("whitelist", "example.com", id="domain"),
         pytest.param("whitelist", "  mx1.example.com ", id="blanks around a host"),
         pytest.param("whitelist", "mail.corp.lan", id="domain of a local network"),
+        pytest.param("whitelist", "lan", id="a local network"),
         pytest.param("whitelist", r"/\.protection\.outlook\.com$/", id="pattern"),
         pytest.param("whitelist", r"/^mx\d+\.example\.co\.uk$/", id="pattern of hosts"),
         pytest.param("whitelist", r"/(?:^|\.)example\.com$/", id="pattern of a domain and all below"),
