@@ -17,7 +17,10 @@ _MOST_WAITING: Final = 64
 
 
 class Background:
-    """A thread that does one thing after another for its owner, who does something else meanwhile."""
+    """A thread that does one thing after another for its owner, who does something else meanwhile.
+
+    While there is no room for one more thread, the owner does it.
+    """
 
     def __init__(self) -> None:
         """Begin without the thread: it is started when there is something to do."""
@@ -40,10 +43,11 @@ class Background:
                 raise error
             return cast("T", value)
 
-        if not self._is_started:
-            threading.Thread(target=self._run, name="background", daemon=True).start()
-            self._is_started = True
-        self._todo.put(do)
+        self._is_started = self._is_started or _starts(self._run, "background")
+        if self._is_started:
+            self._todo.put(do)
+        else:
+            do()
         return result
 
     def close(self) -> None:
@@ -55,6 +59,15 @@ class Background:
     def _run(self) -> None:
         while (do := self._todo.get()) is not None:
             do()
+
+
+def _starts(work: Callable[[], None], name: str) -> bool:
+    """Start a thread, if there is room for one more in memory and in the number of processes."""
+    try:
+        threading.Thread(target=work, name=name, daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
 
 
 def cores() -> int:
@@ -71,10 +84,9 @@ def in_turn(jobs: Iterable[Iterable[T]], take: Callable[[T], None], threads: int
     """
     turns = _Turns(jobs, take, 2 * threads)
     try:
-        for _ in range(threads - 1):
-            threading.Thread(target=turns.work, name="in turn", daemon=True).start()
+        others = sum(_starts(turns.work, "in turn") for _ in range(threads - 1))
         turns.work()
-        turns.wait(threads)
+        turns.wait(1 + others)
     except BaseException as error:
         turns.give_up(error)
         raise

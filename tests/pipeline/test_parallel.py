@@ -210,3 +210,30 @@ def test_a_background_that_was_closed_leaves_no_thread_and_may_begin_again() -> 
         background.close()
         background.close()
     wait_until(lambda: set(threading.enumerate()) <= before, what="the thread's end")
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_where_no_thread_can_be_started_the_work_is_done_all_the_same() -> None:
+    taken: list[int] = []
+    in_turn((iter([job]) for job in range(9)), taken.append, 4)
+    assert taken == list(range(9))
+    with closing(Background()) as background:
+        assert background.begin(lambda: 7)() == 7
+        with pytest.raises(ZeroDivisionError):
+            background.begin(lambda: 1 / 0)()
+
+
+def test_a_thread_is_started_as_soon_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Background()) as background:
+        with monkeypatch.context() as crowded:
+            crowded.setattr(threading, "Thread", lambda **_: (_ for _ in ()).throw(RuntimeError("no room")))
+            assert background.begin(threading.get_ident)() == threading.get_ident()
+        assert background.begin(threading.get_ident)() != threading.get_ident()
