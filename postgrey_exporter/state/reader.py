@@ -201,15 +201,17 @@ class StateReader:
             return {domain: (self._evidence(domain, now), self._networks(domain)) for domain in domains}
 
     def unreviewed_domains(self) -> dict[str, int]:
-        """Return the domains that are shown as unreviewed with their attempts, most first. Raises `StateError`."""
+        """Return the domains that are shown as unreviewed with their attempts, most first. Raises `StateError`.
+
+        Of equals those are shown that have been known longest: however many new ones come, they take no place.
+        """
         with translated(self._path):
-            return dict(
-                self._db.execute(
-                    "SELECT name, unreviewed FROM domain WHERE unreviewed > 0 AND name <> ? "
-                    "ORDER BY unreviewed DESC, name LIMIT ?",
-                    (UNKNOWN, self._max_domains),
-                ).fetchall()
-            )
+            shown = self._db.execute(
+                "SELECT name, unreviewed FROM domain WHERE unreviewed > 0 AND name <> ? "
+                "ORDER BY unreviewed DESC, id LIMIT ?",
+                (UNKNOWN, self._max_domains),
+            ).fetchall()
+        return dict(sorted(shown, key=lambda row: (-row[1], row[0])))
 
     def _follow_name(self) -> None:
         """Open the state anew where another file has its name by now; one that is gone is read on."""
