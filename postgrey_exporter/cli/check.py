@@ -13,6 +13,7 @@ from postgrey_exporter.cli import options
 from postgrey_exporter.cli.gathering import GatheringSettings, gather
 from postgrey_exporter.cli.output import say
 from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.parsing.syslog import CLOCK_SKEW
 from postgrey_exporter.report.nagios import PluginResult, Range, check, unknown
 from postgrey_exporter.settings import DEFAULT_THRESHOLD, parse_duration
 from postgrey_exporter.wording import duration
@@ -124,9 +125,11 @@ def _hindrance(gathered: Gathered, *, from_logs: bool, max_age: int | None) -> l
         )
     limit = parse_duration(_LOG_MAX_AGE if from_logs else _STATE_MAX_AGE) if max_age is None else max_age
     age = None if gathered.newest is None else time.time() - gathered.newest
+    what = "the newest log was last written to" if from_logs else "the exporter last looked at its sources"
     if age is not None and age > limit:
-        what = "the newest log was last written to" if from_logs else "the exporter last looked at its sources"
         found.append(f"{what} {duration(age)} ago, see --max-age; what came since is not counted")
+    elif age is not None and -age > CLOCK_SKEW.total_seconds():
+        found.append(f"{what} {duration(-age)} ahead of this machine's clock: which clock is wrong?")
     return found
 
 

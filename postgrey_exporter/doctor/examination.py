@@ -72,7 +72,7 @@ class Examination:
         found = []
         for path in self.mail_logs:
             try:
-                found.append(Finding(str(path), path, FileExaminer(examiner).examine(path)))
+                found.append(Finding(str(path), path, FileExaminer(examiner).examine(path, machine.now)))
             except (OSError, PostgreyExporterError) as error:
                 found.append(Finding(str(path), path, None, str(error)))
         if self.journal or self.journal_directory:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import Executor, Future
 from queue import SimpleQueue
-from threading import Thread
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from postgrey_exporter.pipeline.parallel import starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,7 @@ class Background(Executor):
     """A thread that never keeps the process from ending, even in the middle of its work.
 
     Those of a `ThreadPoolExecutor` do: Python waits for them at its end, and one may read from a disk that is gone.
+    While there is no room for one more thread, the owner does the work.
     """
 
     def __init__(self) -> None:
@@ -36,10 +38,11 @@ class Background(Executor):
                 except BaseException as error:  # noqa: BLE001 - it is raised where the result is taken
                     done.set_exception(error)
 
-        self._todo.put(do)
-        if not self._is_started:
-            self._is_started = True
-            Thread(target=self._run, name="background", daemon=True).start()
+        self._is_started = self._is_started or starts(self._run, "background")
+        if self._is_started:
+            self._todo.put(do)
+        else:
+            do()
         return done
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the base class's

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from queue import SimpleQueue
 from threading import Event, Semaphore, Thread
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -25,6 +26,15 @@ _TOGETHER: Final = 4
 _MOST_WAITING: Final = 4
 """How often a job may hand over before that is taken: room for a stretch of a plain file, so that none waits for its
 turn."""
+
+
+def starts(work: Callable[[], None], name: str) -> bool:
+    """Start a thread, and tell whether there was room for one more in memory and in the number of processes."""
+    try:
+        Thread(target=work, name=name, daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
 
 
 def cores() -> int:
@@ -47,8 +57,10 @@ def in_turn(jobs: Iterable[Iterable[T]], take: Callable[[T], None], threads: int
     ahead = enumerate(jobs)
     turn = 0
     try:
-        for _ in range(threads):
-            Thread(target=_work, args=(todo, come, is_over), name="in turn", daemon=True).start()
+        started = sum(starts(partial(_work, todo, come, is_over), "in turn") for _ in range(threads))
+        if not started:
+            _take_all(chain.from_iterable(job for _, job in ahead), take)
+            return
         while True:
             for number, job in islice(ahead, 2 * threads + 1 - len(waiting)):
                 waiting[number], room[number] = deque(), Semaphore(_MOST_WAITING)
@@ -63,8 +75,7 @@ def in_turn(jobs: Iterable[Iterable[T]], take: Callable[[T], None], threads: int
             while waiting.get(turn):
                 results = waiting[turn].popleft()
                 room[turn].release()
-                for result in results:
-                    take(result)
+                _take_all(results, take)
                 if not results:
                     del waiting[turn], room[turn]
                     turn += 1
@@ -73,6 +84,11 @@ def in_turn(jobs: Iterable[Iterable[T]], take: Callable[[T], None], threads: int
         for one in room.values():
             one.release()
         todo.put(None)
+
+
+def _take_all(results: Iterable[T], take: Callable[[T], None]) -> None:
+    for result in results:
+        take(result)
 
 
 def _work(

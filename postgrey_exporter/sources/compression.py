@@ -15,18 +15,23 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 from postgrey_exporter.errors import PostgreyExporterError
 
 if TYPE_CHECKING:
+    import lzma
     from collections.abc import Iterator
     from pathlib import Path
 
 Kind = Literal["plain", "gzip", "bzip2", "xz", "zstd"]
 
+_XZ: Final = b"\xfd7zXZ\x00"
 _MAGIC: Final[tuple[tuple[bytes, Kind], ...]] = (
     (b"\x1f\x8b", "gzip"),
     (b"BZh", "bzip2"),
-    (b"\xfd7zXZ\x00", "xz"),
+    (_XZ, "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
 )
 _LOOK: Final = 4096
+_PIECE: Final = 1 << 15
+_MOST_XZ_MEMORY: Final = 96 << 20
+"""Bytes that unpacking xz may take: ``xz -9`` makes archives that take 65 MiB, others may ask for 4 GiB."""
 _ZSTD_MODULES: Final = ("compression.zstd", "backports.zstd")
 _NUL_RUNS: Final = re.compile(rb"\0+")
 
@@ -115,15 +120,55 @@ def decompressed(raw: IO[bytes], kind: Kind) -> IO[bytes]:
 
         return cast("IO[bytes]", bz2.BZ2File(raw))
     if kind == "xz":
-        import lzma  # noqa: PLC0415
-
-        return cast("IO[bytes]", lzma.LZMAFile(raw))
+        return cast("IO[bytes]", _Unxz(raw))
     if kind == "zstd":
         return _zstd(raw)
     return raw
 
 
-class _Gunzip(io.RawIOBase):
+class _Unpacker(io.RawIOBase):
+    """A stream of which `read1` returns at most so many bytes, and none at the end."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self.read1(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def read1(self, size: int) -> bytes:
+        raise NotImplementedError
+
+
+class _Unxz(_Unpacker):
+    """Decompresses xz in bounded memory. Several streams are one log; what follows them and is none is ignored."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._decoder = self._another()
+
+    def read1(self, size: int) -> bytes:
+        while True:
+            if self._decoder.eof:
+                following = (self._decoder.unused_data + self._raw.read(_LOOK)).lstrip(b"\0")
+                if not following.startswith(_XZ):
+                    return b""
+                self._decoder = self._another()
+            else:
+                following = self._raw.read(_PIECE) if self._decoder.needs_input else b""
+                if self._decoder.needs_input and not following:
+                    raise EOFError("the end is missing")
+            if content := self._decoder.decompress(following, size):
+                return content
+
+    def _another(self) -> lzma.LZMADecompressor:
+        import lzma  # noqa: PLC0415
+
+        return lzma.LZMADecompressor(memlimit=_MOST_XZ_MEMORY)
+
+
+class _Gunzip(_Unpacker):
     """Decompresses gzip with isal and, where that meets damage, once more with zlib up to the damage.
 
     isal is several times faster, and keeps back what it decompressed just before the damage; zlib hands that out.
@@ -136,14 +181,6 @@ class _Gunzip(io.RawIOBase):
         self._stream = cast("IO[bytes]", igzip.IGzipFile(fileobj=raw, mode="rb"))  # type: ignore[no-untyped-call]
         self._handed_out = 0
         self._fast = raw.seekable()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        content = self.read1(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
 
     def read1(self, size: int) -> bytes:
         try:

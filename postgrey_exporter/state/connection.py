@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.openfolder import UNSURPRISED, PlantedLinkError, opened_folder
 from postgrey_exporter.state.schema import APPLICATION_ID, MIGRATIONS, checked_version, migrate
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def lock(path: Path) -> IO[bytes]:
     while True:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.fdopen(os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")
+            for file in (path, name):
+                _refuse_planted(file)
+            handle = os.fdopen(os.open(name, os.O_RDWR | os.O_CREAT | UNSURPRISED, 0o600), "rb")
         except OSError as error:
             raise unwritable(path, error) from error
         try:
@@ -62,6 +65,18 @@ def lock(path: Path) -> IO[bytes]:
         if has_name(handle, name):
             return handle
         handle.close()  # it was deleted before it was locked: others would lock a new one
+
+
+def _refuse_planted(path: Path) -> None:
+    """Make sure that no link which a stranger may have laid leads elsewhere; SQLite sees to its other files.
+
+    Raises `StateError`, `OSError`.
+    """
+    try:
+        with opened_folder(path):
+            pass
+    except PlantedLinkError as error:
+        raise StateError(str(error)) from error
 
 
 def has_name(file: IO[bytes], name: Path) -> bool:

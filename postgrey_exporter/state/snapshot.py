@@ -82,11 +82,12 @@ def take_snapshot(db: sqlite3.Connection, max_domains: int) -> Snapshot:
 
 
 def unreviewed_domains(db: sqlite3.Connection, most: int) -> dict[str, int]:
-    """Return the unreviewed attempts by domain, most first, of the ``most`` largest domains."""
-    return dict(
-        db.execute(
-            "SELECT name, unreviewed FROM domain WHERE unreviewed > 0 AND name <> ? "
-            "ORDER BY unreviewed DESC, name LIMIT ?",
-            (UNKNOWN, most),
-        ).fetchall()
-    )
+    """Return the unreviewed attempts by domain, most first, of the ``most`` largest domains.
+
+    Among equals the domains that have been known longest are shown: however many new ones come, they take no place.
+    """
+    shown = db.execute(
+        "SELECT name, unreviewed FROM domain WHERE unreviewed > 0 AND name <> ? ORDER BY unreviewed DESC, id LIMIT ?",
+        (UNKNOWN, most),
+    ).fetchall()
+    return dict(sorted(shown, key=lambda row: (-row[1], row[0])))

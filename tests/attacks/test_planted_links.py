@@ -334,3 +334,44 @@ def test_collect_follows_no_planted_folder(ground: Path, treasure: Path, tmp_pat
     assert f"{ground}/textfile is a symbolic link in a folder that others can write" in done.stderr
     assert done.stderr.count("\n") == 1
     assert untouched(treasure)
+
+
+def collect_into(state: Path, log: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*EXPORTER, "collect", "--mail-log", log, "--state", state, "--whitelist-file", os.devnull],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("dangling", [False, True], ids=["a file", "dangling"])
+@pytest.mark.parametrize("suffix", ["", ".lock", "-wal", "-shm", "-journal", ".copy"])
+def test_the_state_follows_no_planted_link(
+    ground: Path, treasure: Path, tmp_path: Path, suffix: str, dangling: bool
+) -> None:
+    ground.chmod(0o777)  # a kernel that protects links does so in sticky folders
+    log = tmp_path / "mail.log"
+    log.touch()
+    collect_into(ground / "state.sqlite3", log)
+    (ground / f"state.sqlite3{suffix}").unlink(missing_ok=True)
+    lay_by_stranger(ground / f"state.sqlite3{suffix}", treasure / ("new" if dangling else "whitelist"))
+    done = collect_into(ground / "state.sqlite3", log)
+
+    assert untouched(treasure)
+    if suffix in {"", ".lock"}:
+        assert done.returncode == 2
+        assert f"state.sqlite3{suffix} is a symbolic link in a folder that others can write" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_state_behind_a_link_of_roots_own_is_used(treasure: Path, tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.touch()
+    (tmp_path / "linked").symlink_to(treasure)
+    (tmp_path / "state.sqlite3").symlink_to(treasure / "elsewhere")
+    for state in (tmp_path / "linked" / "state.sqlite3", tmp_path / "state.sqlite3"):
+        done = collect_into(state, log)
+        assert done.returncode == 0, done.stderr

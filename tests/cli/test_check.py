@@ -215,6 +215,17 @@ def test_a_state_that_stopped_being_updated_is_unknown(check: Check, tmp_path: P
     assert LOOK_SECONDS < 3600, "an exporter that runs must not look dead to the default --max-age"
 
 
+def test_what_was_written_in_the_future_is_unknown(check: Check, tmp_path: Path) -> None:
+    ahead = time.time() + 9 * 86400
+    state_of(tmp_path / "state.sqlite3", 5, ahead)
+    log = mail_log(tmp_path, 5)
+    os.utime(log, (ahead, ahead))
+    for arguments in (("--state", tmp_path / "state.sqlite3"), (log,)):
+        status, output = check("--max-age", "30d", *arguments)
+        assert status == 3, output
+        assert "ahead of this machine's clock" in output
+
+
 def test_standard_input_is_a_log_too(check: Check, tmp_path: Path) -> None:
     (tmp_path / "ignore").write_text("")
     assert check("-", stdin=mail_log(tmp_path, 15).read_text())[0] == 1

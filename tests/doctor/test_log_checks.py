@@ -65,6 +65,12 @@ def test_an_old_last_decision_asks_for_postfix(fake: FakeMachine, root: Root) ->
     assert "check_policy_service" in str(found.remedy)
 
 
+def test_stamps_of_the_future_do_not_hide_that_postgrey_is_silent(fake: FakeMachine, root: Root) -> None:
+    log = root.write("var/log/mail.log", traditional([400_000]) + rfc3339([-400_000]) + traditional([9], "cron[1]"))
+    assert "last decision 4 d 15 h ago" in check("log", examine(fake)).text
+    assert "last decision 4 d 15 h ago" in check("log", examine(fake, mail_logs=[log])).text
+
+
 def test_nothing_found_says_what_was_tried(fake: FakeMachine) -> None:
     found = check("log", examine(fake))
     assert found.verdict is Verdict.MEND
@@ -158,6 +164,12 @@ def test_the_journal_is_named_with_its_group_and_age(fake: FakeMachine) -> None:
         pytest.param("08:50:00 mx1 postgrey[1]: HUP received: reloading whitelists...", Verdict.WELL, id="after"),
         pytest.param("08:40:00 mx1 postgrey[1]: HUP received: reloading whitelists...", Verdict.MEND, id="before"),
         pytest.param("08:50:00 mx1 postfix[1]: HUP received: reloading whitelists...", Verdict.MEND, id="another's"),
+        pytest.param(
+            "08:40:00 mx1 postgrey[1]: started\n"
+            "9999-12-31T23:59:59Z mx1 postgrey[1]: HUP received: reloading whitelists...",
+            Verdict.MEND,
+            id="never, by a stamp of the future",
+        ),
     ],
 )
 def test_a_reload_is_looked_for_in_the_log(fake: FakeMachine, root: Root, line: str, verdict: Verdict) -> None:

@@ -232,3 +232,31 @@ def test_a_background_that_was_closed_leaves_no_thread_and_may_begin_again() -> 
         background.shutdown()
         background.shutdown()
     wait_until(lambda: set(threading.enumerate()) <= before, what="the thread's end")
+
+
+def no_room(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading.Thread, "start", no_room)
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_where_no_thread_can_be_started_the_work_is_done_all_the_same() -> None:
+    taken: list[int] = []
+    in_turn((iter([job]) for job in range(9)), taken.append, 4)
+    assert taken == list(range(9))
+    with Background() as background:
+        assert background.submit(lambda: 7).result() == 7
+        with pytest.raises(ZeroDivisionError):
+            background.submit(lambda: 1 / 0).result()
+
+
+def test_a_thread_is_started_as_soon_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Background() as background:
+        with monkeypatch.context() as crowded:
+            crowded.setattr(threading.Thread, "start", no_room)
+            assert background.submit(threading.get_ident).result() == threading.get_ident()
+        assert background.submit(threading.get_ident).result() != threading.get_ident()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from support.tallies import tally_of
 
-from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW
+from postgrey_exporter.decision import EARLY_RETRY, GREYLIST, NEW, Client
 from postgrey_exporter.state.reader import StateReader
 from postgrey_exporter.state.snapshot import Snapshot
 from state.test_store import LOG, NAMELESS, NO_LISTS, NOW, POOL, POOL_ELSEWHERE, SERVER, greylisted, opened
@@ -81,15 +81,22 @@ def test_lines_of_other_programs_are_not_postgreys(store: Store, reader: StateRe
     assert reader.postgrey_lines() == 6
 
 
-def test_the_unreviewed_shown_are_the_largest_and_by_name_among_equals(store: Store) -> None:
-    clients = [SERVER, SERVER, POOL, POOL_ELSEWHERE, NAMELESS, NAMELESS, NAMELESS]
-    store.merge(LOG, greylisted(*clients), {}, NO_LISTS, NOW)
+def test_the_unreviewed_shown_are_the_largest_and_those_longest_known_among_equals(store: Store) -> None:
+    for clients in ([SERVER, NAMELESS, NAMELESS], [POOL, SERVER, NAMELESS], [POOL_ELSEWHERE]):
+        store.merge(LOG, greylisted(*clients), {}, NO_LISTS, NOW)
 
     with closing(StateReader(store.path, max_domains=1)) as reader:
         kept = reader.snapshot()
 
-    assert kept.unreviewed == {"example.com": 2}
+    assert kept.unreviewed == {"example.net": 2}
     assert kept.unreviewed_not_shown == 1
+
+
+def test_the_unreviewed_are_told_most_first_and_by_name(store: Store, reader: StateReader) -> None:
+    for clients in ([Client("mx.example.org", "192.0.2.9")], [SERVER, SERVER], [POOL, POOL]):
+        store.merge(LOG, greylisted(*clients), {}, NO_LISTS, NOW)
+
+    assert list(reader.unreviewed_domains().items()) == [("example.com", 2), ("example.net", 2), ("example.org", 1)]
 
 
 def test_a_snapshot_is_taken_in_any_thread(reader: StateReader) -> None:

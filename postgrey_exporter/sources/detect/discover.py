@@ -106,7 +106,7 @@ class Detector:
         findings: list[Finding] = []
         missing: list[str] = []
         for path in (self._root / name for name in LOG_FILES):
-            found = self._examine(path)
+            found = self._examine(path, now)
             if found is None:
                 missing.append(str(path))
             else:
@@ -123,11 +123,11 @@ class Detector:
         chosen, reason = choose(findings, followed)
         return Detection(tuple(findings), tuple(missing), chosen, reason)
 
-    def _examine(self, path: Path) -> Finding | None:
+    def _examine(self, path: Path, now: float) -> Finding | None:
         try:
             if path.is_dir() or not path.exists():
                 return None
-            return Finding(str(path), path, self._files.examine(path))
+            return Finding(str(path), path, self._files.examine(path, now))
         except LogFileError as error:
             return Finding(str(path), path, None, str(error))
         except OSError as error:

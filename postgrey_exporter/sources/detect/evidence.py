@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.parsing.parser import Parser
-from postgrey_exporter.parsing.syslog import HeaderReader
+from postgrey_exporter.parsing.syslog import CLOCK_SKEW, HeaderReader
 from postgrey_exporter.wording import command
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Evidence:
     """What was seen in some lines of a log."""
 
     newest_decision: float | None = None
-    """The time of postgrey's latest decision, in seconds since the epoch."""
+    """The time of postgrey's latest decision, in seconds since the epoch; at most a day ahead of the present."""
     ours: bool = False
     """Whether any line is postgrey's, decision or not."""
     whitelisted: bool = False
@@ -121,13 +122,19 @@ class Examiner:
         self._parser = Parser(tag, zone)
         self._headers = HeaderReader(zone)
 
-    def examine(self, lines: bytes, seen_at: float) -> Evidence:
-        """Return what whole lines show. ``seen_at`` as in `Parser.parse`."""
+    def examine(self, lines: bytes, seen_at: float, present: float = inf) -> Evidence:
+        """Return what whole lines show. ``seen_at`` and ``present`` as in `Parser.parse`.
+
+        Stamps of the future tell no time beside others that can be true.
+        """
+        seen_at = min(seen_at, present)
         parsed = self._parser.parse(lines, seen_at)
+        latest = present + CLOCK_SKEW.total_seconds()
+        credible = [decision.time for decision in parsed.decisions if decision.time <= latest]
         tags = {text for text, _ in _messages(lines, b"action=", _DECISION)}
         tag = self._tag
         return Evidence(
-            newest_decision=max((decision.time for decision in parsed.decisions), default=None),
+            newest_decision=max(credible, default=seen_at) if parsed.decisions else None,
             ours=bool(parsed.decisions or parsed.no_decision or parsed.malformed),
             whitelisted=any(text in {tag, ""} for text, _ in _messages(lines, b"whitelisted: ", _WHITELISTED)),
             old=any(text == tag for text, _ in _messages(lines, b"delayed ", _BEFORE_1_28)),
@@ -135,15 +142,18 @@ class Examiner:
             other_greylisters=frozenset(name for name in OTHER_GREYLISTERS if _greylists(lines, name)),
         )
 
-    def newest_reload(self, lines: bytes, seen_at: float) -> float | None:
-        """Return when postgrey last read its whitelists again, by whole lines; without a header: ``seen_at``."""
+    def newest_reload(self, lines: bytes, seen_at: float, present: float) -> float | None:
+        """Return when postgrey last read its whitelists again, by whole lines; without a header: ``seen_at``.
+
+        A stamp of the future tells nothing.
+        """
         reloads = []
         for tag, start in _messages(lines, b"HUP received: ", _RELOAD):
             if tag in {self._tag, ""}:
                 line = lines.rfind(b"\n", 0, start) + 1
                 end = lines.rfind(b" ", line, max(line, start - 1))
                 moment = self._headers.moment(lines, line, end, seen_at) if tag else seen_at
-                reloads += [] if moment is None else [moment]
+                reloads += [] if moment is None or moment > present + CLOCK_SKEW.total_seconds() else [moment]
         return max(reloads, default=None)
 
 

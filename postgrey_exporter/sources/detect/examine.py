@@ -47,23 +47,23 @@ class FileExaminer:
         self._examiner = examiner
         self._seen: dict[tuple[int, int], tuple[int, Evidence]] = {}
 
-    def examine(self, log: Path) -> Evidence:
+    def examine(self, log: Path, now: float) -> Evidence:
         """Return what a log shows, and its newest rotated files where it has no decision itself.
 
         Raises `LogFileError` when it can't be read.
         """
-        evidence = self._file(log)
+        evidence = self._file(log, now)
         if evidence.newest_decision is None:
             for rotated in _newest(log):
                 try:
-                    evidence = evidence.merged(self._file(rotated))
+                    evidence = evidence.merged(self._file(rotated, now))
                 except LogFileError:
                     continue
                 if evidence.newest_decision is not None:
                     break
         return evidence
 
-    def _file(self, path: Path) -> Evidence:
+    def _file(self, path: Path, now: float) -> Evidence:
         with reading_errors(path), open_regular(path) as raw:
             about = os.fstat(raw.fileno())
             key = (about.st_dev, about.st_ino)
@@ -76,7 +76,7 @@ class FileExaminer:
                 if plain and looks_binary(head):
                     raise LogFileError(f"{path}: is a binary file; name a log file")
                 for lines in _backwards(raw, size) if plain else _archive(path):
-                    evidence = evidence.merged(self._examiner.examine(lines, about.st_mtime))
+                    evidence = evidence.merged(self._examiner.examine(lines, about.st_mtime, now))
                     if plain and evidence.newest_decision is not None:
                         break
             self._seen[key] = (about.st_size, evidence)
@@ -92,14 +92,14 @@ def newest_reload(examiner: Examiner, tag: str, log: Path | None, directory: Pat
         renderer = Renderer(tag, trusted_accounts(tag))
         arguments = [f"--lines={_MOST_ENTRIES}", *postgreys(tag)]
         blocks = ((lines, now) for lines, _ in _newest_entries(renderer, arguments, directory))
-        return _first_reload(examiner, blocks)
+        return _first_reload(examiner, blocks, now)
     with reading_errors(log), open_regular(log) as raw:
         written = os.fstat(raw.fileno()).st_mtime
-        return _first_reload(examiner, ((lines, written) for lines in _backwards(raw, 0)))
+        return _first_reload(examiner, ((lines, written) for lines in _backwards(raw, 0)), now)
 
 
-def _first_reload(examiner: Examiner, blocks: Iterable[tuple[bytes, float]]) -> float | None:
-    found = (examiner.newest_reload(lines, seen_at) for lines, seen_at in blocks)
+def _first_reload(examiner: Examiner, blocks: Iterable[tuple[bytes, float]], now: float) -> float | None:
+    found = (examiner.newest_reload(lines, seen_at, now) for lines, seen_at in blocks)
     return next((moment for moment in found if moment is not None), None)
 
 
@@ -108,12 +108,12 @@ def examine_journal(examiner: Examiner, tag: str, directory: Path | None, now: f
     renderer = Renderer(tag, trusted_accounts(tag))
     evidence = Evidence()
     for lines, disowned in _newest_entries(renderer, [f"--lines={_MOST_ENTRIES}", *postgreys(tag)], directory):
-        evidence = evidence.merged(examiner.examine(lines, now)).merged(Evidence(disowned=disowned))
+        evidence = evidence.merged(examiner.examine(lines, now, now)).merged(Evidence(disowned=disowned))
         if evidence.newest_decision is not None:
             return evidence
     others = [f"SYSLOG_IDENTIFIER={name}" for name in OTHER_GREYLISTERS]
     for lines, _ in _newest_entries(renderer, [f"--lines={_ENTRIES_AT_ONCE}", *others], directory):
-        evidence = evidence.merged(examiner.examine(lines, now))
+        evidence = evidence.merged(examiner.examine(lines, now, now))
     return evidence
 
 

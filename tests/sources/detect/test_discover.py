@@ -269,6 +269,33 @@ def test_only_the_end_of_a_large_log_is_looked_at_and_no_line_is_cut(root: Root)
     assert detect(root).chosen is None
 
 
+FUTURE = b"9999-12-31T23:59:59+00:00 mx1 postgrey[6346]: action=greylist, reason=new, client_name=x.example.com\n"
+
+
+@pytest.mark.parametrize(
+    "ahead", [FUTURE, traditional([-60 * 86400]), rfc3339([-2 * 86400])], ids=["9999", "without a year", "two days"]
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_stamp_of_the_future_makes_no_place_the_newest(root: Root, ahead: bytes, first: bool) -> None:
+    dead = traditional([90 * 86400])
+    root.write("var/log/mail.log", ahead + dead if first else dead + ahead)
+    root.write("var/log/syslog", rfc3339([10]))
+    found = detect(root)
+    assert found.chosen is not None
+    assert found.chosen.name.endswith("syslog")
+
+
+def test_a_log_with_stamps_of_the_future_alone_is_dated_by_its_last_change(root: Root) -> None:
+    root.write("var/log/mail.log", FUTURE, 500)
+    found = detect(root)
+    assert found.chosen is not None
+    assert found.chosen.newest_decision == NOW - 500
+    os.utime(root.path / "var/log/mail.log", (NOW + 9e6, NOW + 9e6))
+    found = detect(root)
+    assert found.chosen is not None
+    assert found.chosen.newest_decision == NOW
+
+
 def finding(name: str, seconds_ago: float | None) -> Finding:
     return Finding(name, None, Evidence(None if seconds_ago is None else NOW - seconds_ago))
 

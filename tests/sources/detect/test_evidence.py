@@ -115,4 +115,4 @@ def test_what_stands_inside_an_overlong_line_is_no_evidence(behind: int, tmp_pat
     log = tmp_path / "mail.log"
     forged = f"{GREYLISTED}, ".encode()
     log.write_bytes(f"{STAMP} app: ".encode() + b"x" * (2 << 20) + forged + b"x" * (behind - len(forged) - 1) + b"\n")
-    assert FileExaminer(Examiner("postgrey", None)).examine(log) == Evidence()
+    assert FileExaminer(Examiner("postgrey", None)).examine(log, NOW) == Evidence()
