@@ -1,4 +1,4 @@
-"""How content is known again: a file's first bytes, digests and checksums, and the comparison of two files."""
+"""How a file's content is recognised: its first bytes, digests and checksums, and the comparison of two files."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAD_SIZE: Final = 1024
-"""Bytes at a file's start by which its content is known: some lines with their times."""
+"""Bytes at a file's start that identify its content: a few lines with their times."""
 
 
 def digest(content: bytes) -> str:
-    """Return a short fingerprint of some bytes of a log; the bytes themselves hold addresses and are not kept."""
+    """Return a short digest of some bytes of a log. The bytes themselves hold addresses and are not kept."""
     return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
 def head_of(stream: IO[bytes]) -> bytes:
     """Return the first `HEAD_SIZE` bytes of a stream, or all there are.
 
-    NULs before them are passed over: so begins every file that copytruncate emptied under a writer that does not
-    append. What comes before the damage of an archive is returned; raises only if that is nothing.
+    NULs before them are skipped: a file that copytruncate emptied begins with NULs if its writer does not append.
+    Returns what comes before the damage of an archive; raises only if that is nothing.
     """
     read = getattr(stream, "read1", stream.read)
     size = HEAD_SIZE
@@ -43,19 +43,20 @@ def head_of(stream: IO[bytes]) -> bytes:
     return head[:HEAD_SIZE]
 
 
-def pass_over(stream: IO[bytes], size: int) -> tuple[int, int]:
-    """Read ``size`` bytes of a stream, or all there are; return how many these were, and their CRC-32."""
-    passed = checksum = 0
-    while passed < size and (content := stream.read(min(BLOCK_SIZE, size - passed))):
-        passed += len(content)
+def skip(stream: IO[bytes], size: int) -> tuple[int, int]:
+    """Read ``size`` bytes of a stream, or all there are; return their number and their CRC-32."""
+    skipped = checksum = 0
+    while skipped < size and (content := stream.read(min(BLOCK_SIZE, size - skipped))):
+        skipped += len(content)
         checksum = crc32(content, checksum)
-    return passed, checksum
+    return skipped, checksum
 
 
-def begins_with(longer: Path, shorter: Path) -> int | None:
-    """Tell whether a file's content begins with all that another holds, or that can be read of it.
+def bytes_beyond(longer: Path, shorter: Path) -> int | None:
+    """Return how many bytes a file holds beyond the content of another one, counted up to `BLOCK_SIZE`.
 
-    Returns how many bytes the longer one has beyond that, at most a block of them counted; ``None`` if it does not.
+    Returns ``None`` if the longer file does not begin with the shorter one, or can't be read. Of a damaged shorter
+    file only what comes before the damage is compared.
     """
     try:
         with open_log(longer) as long:
