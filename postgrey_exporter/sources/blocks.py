@@ -122,13 +122,17 @@ class Stretch:
 
 
 class LineReader:
-    """Iterates over a stream in blocks of whole lines. The end of the stream ends the last line.
+    """Iterates over a stream in blocks of whole lines.
 
     A line longer than ``size`` may be cut to its first ``size`` bytes.
     """
 
-    def __init__(self, stream: IO[bytes], checksum: int = 0, size: int = BLOCK_SIZE) -> None:
-        """Create a reader of a stream from its present position; ``checksum`` is the CRC-32 of what came before."""
+    def __init__(self, stream: IO[bytes], checksum: int = 0, size: int = BLOCK_SIZE, *, ended: bool = True) -> None:
+        """Create a reader of a stream from its present position; ``checksum`` is the CRC-32 of what came before.
+
+        Unless the stream has ``ended``, a last line without its end is not read.
+        """
+        self._ended = ended
         self._read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
         self._size = size
         self._damage: Exception | None = None
@@ -142,10 +146,14 @@ class LineReader:
     def __iter__(self) -> Iterator[bytes]:
         """Yield the blocks. Raises what the stream raises, after all that could be read before."""
         rest = b""
-        while len(more := self._chunk(rest)) > len(rest):
-            rest = more
-            cut = rest.rfind(b"\n") + 1
-            if cut:
+        while pieces := self._pieces():
+            last = pieces.pop()
+            if cut := last.rfind(b"\n") + 1:
+                yield self._taken(b"".join([rest, *pieces, last[:cut]]))
+                rest = last[cut:]
+                continue
+            rest = b"".join([rest, *pieces, last])
+            if cut := rest.rfind(b"\n") + 1:
                 lines, rest = rest[:cut], rest[cut:]
                 yield self._taken(lines)
             elif len(rest) >= self._size:
@@ -153,21 +161,26 @@ class LineReader:
                     self._taken(rest[:hole])
                     rest = rest[hole:]
                 else:
-                    rest = yield from self._overlong(rest)
+                    after = yield from self._overlong(rest)
+                    if after is None:
+                        return
+                    rest = after
+        if not self._ended:
+            rest = rest[: rest.rfind(b"\n") + 1]
         if rest.endswith(b"\n"):
             yield self._taken(rest)
         elif rest:
             self.unfinished = True
             yield self._taken(rest) + b"\n"
 
-    def _overlong(self, beginning: bytes) -> Generator[bytes, None, bytes]:
-        """Skip the rest of a line, then yield its beginning; return what follows the line.
+    def _overlong(self, beginning: bytes) -> Generator[bytes, None, bytes | None]:
+        """Skip the rest of a line, then yield its beginning; return what follows, ``None`` if the end may still come.
 
         In the opposite order, the position after the block would be inside the line.
         """
         consumed, checksum = len(beginning), crc32(beginning, self.checksum)
         after = b""
-        while chunk := self._chunk():
+        while chunk := b"".join(self._pieces()):
             end = chunk.find(b"\n") + 1
             skipped = chunk[:end] if end else chunk
             consumed, checksum = consumed + len(skipped), crc32(skipped, checksum)
@@ -175,26 +188,28 @@ class LineReader:
                 after = chunk[end:]
                 break
         else:
+            if not self._ended:
+                return None
             self.unfinished = True
         self.consumed, self.checksum = self.consumed + consumed, checksum
         yield beginning[: self._size] + b"\n"
         return after
 
-    def _chunk(self, rest: bytes = b"") -> bytes:
-        """Return ``rest`` and what follows it, read in pieces to keep those before the damage of an archive."""
+    def _pieces(self) -> list[bytes]:
+        """Read on, in pieces to keep those before the damage of an archive."""
         if self._damage is not None:
             raise self._damage
-        pieces = [rest]
+        pieces: list[bytes] = []
         missing = self._size
         try:
             while missing > 0 and (piece := self._read(_PIECE_SIZE)):
                 pieces.append(piece)
                 missing -= len(piece)
         except Exception as error:
-            if len(pieces) == 1:
+            if not pieces:
                 raise
             self._damage = error
-        return b"".join(pieces)
+        return pieces
 
     def _taken(self, lines: bytes) -> bytes:
         self.consumed += len(lines)

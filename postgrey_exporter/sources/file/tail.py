@@ -11,12 +11,11 @@ import os
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
-from isal.isal_zlib import crc32
 from pygtail import Pygtail
 
-from postgrey_exporter.sources.blocks import BLOCK_SIZE, without_holes
+from postgrey_exporter.sources.blocks import BLOCK_SIZE, LineReader
 from postgrey_exporter.sources.compression import open_regular
-from postgrey_exporter.sources.file.fingerprint import head_of
+from postgrey_exporter.sources.file.fingerprint import head_of, skip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,9 +55,8 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         self.offset = offset
         self.checksum = checksum
         self.before = self._bytes_at(max(0, offset - BEFORE_SIZE), offset)
-        self._no_newline_before = offset
-        self._only_nuls_before = offset
         self._flushed = offset
+        self._reader: LineReader | None = None
 
     def close(self) -> None:
         """Close the file."""
@@ -75,8 +73,11 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
     def head(self) -> bytes:
         """Return the first bytes of the file, see `head_of`."""
         file = self._filehandle()
+        position = file.tell()
         file.seek(0)
-        return head_of(file)
+        head = head_of(file)
+        file.seek(position)
+        return head
 
     def intact(self) -> bool:
         """Tell whether the file still has what was read of it, judging by the bytes before the offset."""
@@ -89,7 +90,8 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
 
     def checksum_up_to(self, end: int) -> int:
         """Return the CRC-32 of the file's bytes before ``end``."""
-        return self._checksum_of(0, end, 0)
+        self._filehandle().seek(0)
+        return skip(self._filehandle(), end)[1]
 
     def flush(self) -> None:
         """Write the file to the disk, as far as it was handed out.
@@ -108,7 +110,8 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         beginning = self._bytes_at(self.offset, min(end, self.offset + self._block_size))
         if not beginning or not self.intact():
             return b""
-        self._move(end)
+        self.offset, self.checksum = end, self.checksum_up_to(end)
+        self.before = self._bytes_at(max(0, end - BEFORE_SIZE), end)
         line = beginning.lstrip(b"\0")
         return line + b"\n" if line else b""
 
@@ -119,68 +122,19 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
 
     def _get_next_line(self) -> bytes:
         """Return the next block of whole lines. pygtail calls this hook for each item."""
-        content = self._surroundings()
-        begin = len(self.before)
-        if content.startswith(b"\0", begin):
-            self._skip_hole()
-            content = self._surroundings()
-            begin = len(self.before)
-        end = content.rfind(b"\n", begin) + 1
-        if end:
-            lines = content[begin:end]
-            self.offset += len(lines)
-            self.checksum = crc32(lines, self.checksum)
-            self.before = content[max(0, end - BEFORE_SIZE) : end]
-            return without_holes(lines)
-        if len(content) - begin < self._block_size:
+        if self._reader is None:
+            self._filehandle().seek(self.offset)
+            self._reader = LineReader(self._filehandle(), self.checksum, self._block_size, ended=False)
+            self._blocks = iter(self._reader)
+            self._start = self.offset
+        block = next(self._blocks, None)
+        offset = self._start + self._reader.consumed
+        before = self._bytes_at(max(0, offset - BEFORE_SIZE), offset)
+        if block is None or not self.intact():  # if it is intact now, it was when the block was read
+            self._reader = None
             raise StopIteration
-        return self._overlong_line(content[begin:])
-
-    def _surroundings(self) -> bytes:
-        """Return the bytes before the offset and, at most a block, what follows it.
-
-        Stops the iteration if the bytes before the offset have changed.
-        """
-        content = self._bytes_at(self.offset - len(self.before), self.offset + self._block_size)
-        if not content.startswith(self.before) or (self.offset == 0 and not self.intact()):
-            raise StopIteration
-        return content
-
-    def _overlong_line(self, block: bytes) -> bytes:
-        """Skip a line longer than a block once its end is there; return its first block as a line."""
-        at = max(self._no_newline_before, self.offset + len(block))
-        while more := self._bytes_at(at, at + self._block_size):
-            newline = more.find(b"\n")
-            if newline >= 0:
-                self._move(at + newline + 1)
-                return block + b"\n"
-            at += len(more)
-            self._no_newline_before = at
-        raise StopIteration
-
-    def _skip_hole(self) -> None:
-        """Move the offset beyond the NULs that follow it. Stops if the file ends with them: content may come."""
-        at = max(self._only_nuls_before, self.offset)
-        while more := self._bytes_at(at, at + self._block_size):
-            nuls = len(more) - len(more.lstrip(b"\0"))
-            if nuls < len(more):
-                self._move(at + nuls)
-                return
-            at += len(more)
-            self._only_nuls_before = at
-        raise StopIteration
-
-    def _move(self, end: int) -> None:
-        """Set the offset to a later one."""
-        self.checksum = self._checksum_of(self.offset, end, self.checksum)
-        self.offset = end
-        self.before = self._bytes_at(max(0, end - BEFORE_SIZE), end)
-
-    def _checksum_of(self, start: int, end: int, checksum: int) -> int:
-        while start < end and (content := self._bytes_at(start, min(end, start + self._block_size))):
-            checksum = crc32(content, checksum)
-            start += len(content)
-        return checksum
+        self.offset, self.checksum, self.before = offset, self._reader.checksum, before
+        return block
 
     def _bytes_at(self, start: int, end: int) -> bytes:
         return os.pread(self._filehandle().fileno(), end - start, start)

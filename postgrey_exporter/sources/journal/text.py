@@ -61,20 +61,10 @@ def export_entries(stream: io.BufferedReader, *, ended: bool = True) -> Iterator
     """Yield the entries of the export format. Unless ``ended``, drop a last one without its blank line."""
     while ahead := stream.peek():
         at = 0
-        while True:
-            if usual := _USUAL_ENTRY.match(ahead, at):
-                at = usual.end()
-                cursor, realtime, before, message, after = usual.groups()
-                yield Entry(cursor.decode("ascii", "replace"), int(realtime), *_origin(before + after), message)
-                continue
-            if (end := ahead.find(b"\n\n", at)) < 0:
-                break
-            try:
-                fields = dict([line.split(b"=", 1) for line in ahead[at:end].split(b"\n")])
-            except ValueError:
-                break  # a binary value: it has a length and may hold any bytes, so the entry is read from its start
-            at = end + 2
-            yield _entry(fields)
+        while usual := _USUAL_ENTRY.match(ahead, at):
+            at = usual.end()
+            cursor, realtime, before, message, after = usual.groups()
+            yield Entry(cursor.decode("ascii", "replace"), int(realtime), *_origin(before + after), message)
         if at:
             stream.read(at)
         else:
