@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from postgrey_exporter.sources.compression import LogFileError, explain_os_error
-from postgrey_exporter.sources.file.fingerprint import bytes_beyond
-from postgrey_exporter.sources.file.logfile import SETTLE_SECONDS, FileId, LogFile, inspect
+from postgrey_exporter.sources.file.logfile import SETTLE_SECONDS, FileId, LogFile, bytes_beyond, inspect
 from postgrey_exporter.sources.file.rotation import neighbours, rotated_names
 
 if TYPE_CHECKING:

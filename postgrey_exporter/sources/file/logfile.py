@@ -1,12 +1,16 @@
-"""A file that may hold a segment of the log: what identifies it, and how its content begins."""
+"""A file that may hold a segment of the log: its identity, its content's fingerprint, and the comparison of two."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
+from isal.isal_zlib import crc32
+
+from postgrey_exporter.sources.blocks import BLOCK_SIZE
 from postgrey_exporter.sources.compression import (
     Kind,
     LogFileError,
@@ -14,16 +18,18 @@ from postgrey_exporter.sources.compression import (
     explain_os_error,
     kind_of,
     looks_binary,
+    open_log,
     open_regular,
     reading_errors,
     unpacked,
 )
-from postgrey_exporter.sources.file.fingerprint import HEAD_SIZE, head_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+HEAD_SIZE: Final = 1024
+"""Bytes at a file's start that identify its content: a few lines with their times."""
 SETTLE_SECONDS: Final = 60.0
 """How long a rotated file may still change: rsyslog writes to it until its HUP, and gzip takes its time."""
 
@@ -104,3 +110,65 @@ def inspect(path: Path) -> LogFile:
         if looks_binary(head):
             raise LogFileError(f"{path}: is a binary file; name a log file")
         return LogFile(path, about, kind, head)
+
+
+def digest(content: bytes) -> str:
+    """Return a short digest of some bytes of a log. The bytes themselves hold addresses and are not kept."""
+    return hashlib.blake2b(content, digest_size=12).hexdigest()
+
+
+def head_of(stream: IO[bytes]) -> bytes:
+    """Return the first `HEAD_SIZE` bytes of a stream, or all there are.
+
+    NULs before them are skipped: a file that copytruncate emptied begins with NULs if its writer does not append.
+    Returns what comes before the damage of an archive; raises only if that is nothing.
+    """
+    read = getattr(stream, "read1", stream.read)
+    size = HEAD_SIZE
+    head = b""
+    try:
+        while len(head) < HEAD_SIZE and (more := read(size)):
+            head = (head + more).lstrip(b"\0")
+            size = HEAD_SIZE if head else BLOCK_SIZE
+    except Exception:
+        if not head:
+            raise
+    return head[:HEAD_SIZE]
+
+
+def skip(stream: IO[bytes], size: int) -> tuple[int, int]:
+    """Read ``size`` bytes of a stream, or all there are; return their number and their CRC-32."""
+    skipped = checksum = 0
+    while skipped < size and (content := stream.read(min(BLOCK_SIZE, size - skipped))):
+        skipped += len(content)
+        checksum = crc32(content, checksum)
+    return skipped, checksum
+
+
+def bytes_beyond(longer: Path, shorter: Path) -> int | None:
+    """Return how many bytes a file holds beyond the content of another one, counted up to `BLOCK_SIZE`.
+
+    Returns ``None`` if the longer file does not begin with the shorter one, or can't be read. Of a damaged shorter
+    file only what comes before the damage is compared.
+    """
+    try:
+        with open_log(longer) as long:
+            for content in _blocks(shorter):
+                if _read_exactly(long, len(content)) != content:
+                    return None
+            return len(long.read(BLOCK_SIZE))
+    except LogFileError:
+        return None
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with suppress(LogFileError), open_log(path) as stream:
+        while content := stream.read(BLOCK_SIZE):
+            yield content
+
+
+def _read_exactly(stream: IO[bytes], size: int) -> bytes:
+    content = b""
+    while len(content) < size and (more := stream.read(size - len(content))):
+        content += more
+    return content

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from postgrey_exporter.sources.file.fingerprint import HEAD_SIZE, digest
+from postgrey_exporter.sources.file.logfile import HEAD_SIZE, digest
 from postgrey_exporter.sources.file.segment import Segment, Stage
 from postgrey_exporter.sources.file.segment_reader import check_tail
 
@@ -73,7 +73,7 @@ def _fitting(segments: Sequence[Segment], files: list[LogFile], log: LogFile | N
     by_head: defaultdict[int, defaultdict[str, list[Segment]]] = defaultdict(lambda: defaultdict(list))
     for segment in segments:
         if segment.file is None:
-            by_head[segment.head_size][segment.head_digest].append(segment)
+            by_head[segment.head_size][segment.fingerprint].append(segment)
     pairs = [
         (segment, file)
         for file in files

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from postgrey_exporter.sources.file.fingerprint import HEAD_SIZE
+from postgrey_exporter.sources.file.logfile import HEAD_SIZE
 from postgrey_exporter.sources.file.segment import DAY, Segment, Stage
 from postgrey_exporter.sources.file.segment_reader import adopt
 

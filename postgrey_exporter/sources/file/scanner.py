@@ -142,9 +142,9 @@ class Scanner:
             return (*changed, None)
         return (*changed, log.st_dev, log.st_ino, log.st_size == 0)
 
-    def _folders_now(self) -> set[Path]:
+    def _folders_now(self) -> tuple[Path, ...]:
         """Return the folders of the log and, if the log is a symbolic link, of its target."""
-        return {self._path.parent, Path(os.path.realpath(self._path)).parent}
+        return tuple({self._path.parent, Path(os.path.realpath(self._path)).parent})
 
     def _scan(self, now: float, since: float) -> bool:
         """Scan until no file moves during the scan. Returns whether every file could be read.

@@ -7,8 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.sources.compression import LogFileError
-from postgrey_exporter.sources.file.fingerprint import HEAD_SIZE, digest, skip
-from postgrey_exporter.sources.file.logfile import FileId
+from postgrey_exporter.sources.file.logfile import HEAD_SIZE, FileId, digest, skip
 from postgrey_exporter.sources.file.tail import BEFORE_SIZE
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 DAY: Final = 86400.0
 
-_ALSO_SAVED: Final = ("head_size", "head_digest", "offset", "checksum", "before_digest", "size", "unfinished")
+_ALSO_SAVED: Final = ("head_size", "fingerprint", "offset", "checksum", "before_digest", "size", "unfinished")
 
 
 class Stage(StrEnum):
@@ -48,8 +47,8 @@ class Segment:
     """The file that held it when its content was last verified."""
     head_size: int
     """The length of `head`, in bytes."""
-    head_digest: str
-    """The digest of `head`: the segment's fingerprint."""
+    fingerprint: str
+    """The digest of `head`, by which its content is recognised."""
     offset: int = 0
     """Bytes of the (decompressed) content that were handed out."""
     checksum: int = 0
@@ -111,7 +110,7 @@ class Segment:
 
     def begins(self, file: LogFile) -> bool:
         """Tell whether a file has this segment's fingerprint."""
-        return len(file.head) >= self.head_size and digest(file.head[: self.head_size]) == self.head_digest
+        return len(file.head) >= self.head_size and digest(file.head[: self.head_size]) == self.fingerprint
 
     def fits(self, file: LogFile) -> bool:
         """Tell whether a file with this segment's fingerprint may hold it.
@@ -160,7 +159,7 @@ class Segment:
 
     def set_head(self, head: bytes) -> None:
         """Set the first bytes of the content."""
-        self.head, self.head_size, self.head_digest = head, len(head), digest(head)
+        self.head, self.head_size, self.fingerprint = head, len(head), digest(head)
 
     def shorten(self, file: LogFile, offset: int, checksum: int) -> None:
         """Set the offset to the end of a file that holds less than was read, all of it read before."""

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from postgrey_exporter.sources.blocks import LineReader
 from postgrey_exporter.sources.compression import reading_errors
-from postgrey_exporter.sources.file.fingerprint import HEAD_SIZE, digest, skip
-from postgrey_exporter.sources.file.logfile import MovedError
+from postgrey_exporter.sources.file.logfile import HEAD_SIZE, MovedError, digest, skip
 from postgrey_exporter.sources.file.tail import LogTail
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def open_tail(segment: Segment, file: LogFile, block_size: int) -> bool:
 
 def adopt(segment: Segment, tail: LogTail) -> bool:
     """Continue a segment in a file that is open already. Returns whether the file holds what was read."""
-    if tail.stat().st_size < segment.offset or digest(tail.head()[: segment.head_size]) != segment.head_digest:
+    if tail.stat().st_size < segment.offset or digest(tail.head()[: segment.head_size]) != segment.fingerprint:
         return False
     if not segment.before_digest and tail.checksum_up_to(segment.offset) != segment.checksum:
         return False

@@ -15,7 +15,7 @@ from pygtail import Pygtail
 
 from postgrey_exporter.sources.blocks import BLOCK_SIZE, LineReader
 from postgrey_exporter.sources.compression import open_regular
-from postgrey_exporter.sources.file.fingerprint import head_of, skip
+from postgrey_exporter.sources.file.logfile import head_of, skip
 
 if TYPE_CHECKING:
     from pathlib import Path

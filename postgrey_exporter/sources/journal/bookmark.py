@@ -54,7 +54,7 @@ class Continuation:
         """Start at a bookmark; ``None`` is the start of the window, where nothing was handed out before."""
         self._start = start
         self._twins: frozenset[tuple[str, ...]] | None = None
-        self.gone = False
+        self.vacuumed = False
         """Whether the bookmark's own entry was vacuumed; known after the first entry."""
 
     def is_known(self, entry: Entry) -> bool:
@@ -65,9 +65,9 @@ class Continuation:
         if self._twins is None:
             own = identity(start.cursor)
             self._twins = frozenset({own, *map(identity, start.twins)})
-            self.gone = identity(entry.cursor) != own
-            return not self.gone or self._is_twin(entry, start)
-        return self.gone and self._is_twin(entry, start)
+            self.vacuumed = identity(entry.cursor) != own
+            return not self.vacuumed or self._is_twin(entry, start)
+        return self.vacuumed and self._is_twin(entry, start)
 
     def _is_twin(self, entry: Entry, start: Bookmark) -> bool:
         """Tell whether an entry was read with the bookmark's: without that one, journalctl starts at its time."""

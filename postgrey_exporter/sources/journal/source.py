@@ -182,8 +182,8 @@ class JournalSource:
         for entry in child.entries():
             if continuation.is_known(entry):
                 continue
-            if start is not None and continuation.gone and self._last is start:
-                self._note_gone(start, entry, files)
+            if start is not None and continuation.vacuumed and self._last is start:
+                self._note_gap(start, entry, files)
             self._last = Bookmark.of(entry, self._last)
             yield self._renderer.line(entry)
 
@@ -209,7 +209,7 @@ class JournalSource:
             return f"--cursor={self._bookmark.cursor}"
         return f"--since=@{max(0.0, self._since or 0.0):.6f}"  # a window may reach back before 1970
 
-    def _note_gone(self, start: Bookmark, first: Entry, files: Files) -> None:
+    def _note_gap(self, start: Bookmark, first: Entry, files: Files) -> None:
         """Log a gap if the bookmark's entry was vacuumed and unread entries may have been vacuumed with it."""
         complete_until = max(start.realtime, int(self._complete_until * MICROSECOND))
         oldest = oldest_entry(files)

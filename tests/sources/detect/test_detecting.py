@@ -149,7 +149,7 @@ def test_a_silent_place_without_another_one_is_kept(root: Root, service: Service
     assert "no such file" in str(service.ingest.statuses[str(log)].error)
 
 
-def test_the_limit_of_a_handover_is_kept_over_a_crash_before_its_end(root: Root) -> None:
+def test_the_limit_of_a_cut_over_is_kept_over_a_crash_before_its_end(root: Root) -> None:
     detector = Detector("postgrey", UTC, root.path, lambda _: None)
     root.write("var/log/syslog.1", rfc3339([9000, 8000]), 8000)
     root.write("var/log/syslog", rfc3339([20, 10]))
