@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from postgrey_exporter.sources.file.folder import Folder, Scan
     from postgrey_exporter.sources.file.logfile import LogFile
-    from postgrey_exporter.sources.file.register import Register
 
 _FIRST_LINE_SIZE: Final = 256
 
@@ -30,11 +29,13 @@ class Matching(NamedTuple):
     """Whether some file may be a copy in the making, so that another scan is due soon."""
 
 
-def match(register: Register, scan: Scan, folder: Folder, now: float) -> Matching:
-    """Set the file of each segment. New segments are not added yet, and nothing is counted as rotated or lost."""
-    log, segments = scan.log, register.segments
+def match(segments: Sequence[Segment], live: Segment | None, scan: Scan, folder: Folder, now: float) -> Matching:
+    """Set the file of each segment; ``live`` is the one that the log held.
+
+    New segments are not added yet, and nothing is counted as rotated or lost.
+    """
+    log = scan.log
     free = _place(segments, [*([log] if log else []), *scan.rotated], log, now)
-    live = register.live
     if live is not None and live.file is None and live.tail is None:
         free = _without_short_copy(live, free, now)
     new, is_copying = _new_files(segments, free, log, folder, now)

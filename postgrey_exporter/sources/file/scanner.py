@@ -156,7 +156,7 @@ class Scanner:
         register = self._register
         for _ in range(MOST_SCANS):
             scan = self.folder.scan(now)
-            matching = match(register, scan, self.folder, now)
+            matching = match(register.segments, register.live, scan, self.folder, now)
             if self._opens(matching.log_segment) and self.folder.is_as_in(scan):
                 break
             if matching.log_segment is not None and matching.log_segment not in register.segments:
