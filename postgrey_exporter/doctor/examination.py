@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from postgrey_exporter.doctor import lines, lists, postgrey, rsyslog, scrape, state
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.sources.detect.discover import JOURNAL, Detector, Finding
-from postgrey_exporter.sources.detect.evidence import Examiner
 from postgrey_exporter.sources.detect.examine import FileExaminer, examine_journal, newest_reload
+from postgrey_exporter.sources.detect.signs import Examiner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +78,8 @@ class Examination:
         if self.journal or self.journal_directory:
             name = f"{JOURNAL}:{self.journal_directory}" if self.journal_directory else JOURNAL
             try:
-                evidence = examine_journal(examiner, self.tag, self.journal_directory, machine.now)
-                found.append(Finding(name, None, evidence))
+                signs = examine_journal(examiner, self.tag, self.journal_directory, machine.now)
+                found.append(Finding(name, None, signs))
             except PostgreyExporterError as error:
                 found.append(Finding(name, None, None, str(error)))
         return found

@@ -92,7 +92,7 @@ def _option(found: Finding) -> str:
 
 
 def _remarks(found: Finding) -> list[Check]:
-    remarks = found.evidence.remarks() if found.evidence else []
+    remarks = found.signs.remarks() if found.signs else []
     return [
         mend("log lines", f"{found.name}: {remark.text}", remark.remedy)
         if remark.remedy
@@ -167,7 +167,7 @@ def _journal_file(machine: Machine) -> Path | None:
     """Return a file of the system's journal that is being written."""
     files = sorted(
         Path(name)
-        for name, *_ in journal_files.look(journal_files.folders(machine.root)).marks
+        for name, *_ in journal_files.scan(journal_files.folders(machine.root)).marks
         if not Path(name).name.startswith(journal_files.USER_JOURNAL)
     )
     return next((path for path in files if path.name == "system.journal"), files[0] if files else None)

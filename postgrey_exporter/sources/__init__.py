@@ -1,7 +1,7 @@
-"""Where log lines come from. Each source is a module; they share the small interface here.
+"""Where log lines come from: log files, the journal, or whichever of them detection finds.
 
-A source hands out blocks of whole lines and, at any moment, the position that stands for all blocks handed out so
-far. It neither parses nor counts nor saves: `ingest` joins it with the store.
+A source yields blocks of whole lines. At any moment it has a position, which stands for all blocks yielded so far. A
+source neither parses nor counts nor saves: `ingest` does that.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Position = dict[str, Any]
-"""Whatever a source needs to go on where it stopped, in JSON's types; opaque to everyone else."""
+"""What a source needs to continue where it stopped, in JSON's types. Only the source itself reads it."""
 
 
 class Batch(NamedTuple):
-    """Whole lines, and what dates those that carry no full date."""
+    """Whole lines, and a date for those that carry no full date."""
 
     lines: bytes
     seen_at: float
@@ -24,43 +24,43 @@ class Batch(NamedTuple):
 
 
 class SourceStatus(NamedTuple):
-    """How a source is doing, as of its last reading."""
+    """How the last reading of a source went."""
 
     up: bool
     error: str | None
     """Why it is not up: one line that names the thing and the remedy."""
-    unread_bytes: int
-    rotations: int
-    lost_bytes: int
-    """Bytes known to have been in a log and gone before they were read."""
-    unreadable: tuple[str, ...]
+    unread_bytes: int = 0
+    rotations: int = 0
+    lost_bytes: int = 0
+    """Bytes that are known to have been in a log and vanished before they were read."""
+    unreadable: tuple[str, ...] = ()
     """One line for each rotated file that can't be read."""
     gaps: int = 0
-    """Times that lines may have been lost and nobody can tell how many, or whether any."""
+    """How often an unknown number of lines may have been lost."""
     rest_until: float = 0.0
-    """Until when, in seconds since the epoch, a look is not worth its cost unless somebody asks."""
+    """Until when, in seconds since the epoch, a reading is not worth its cost unless somebody asks."""
     reason: str = "named"
-    """Why this source is read and not another."""
+    """Why this source is read and not another one."""
 
 
 class Source(Protocol):
-    """A place where postgrey's lines appear."""
+    """A log that postgrey writes to."""
 
     @property
     def name(self) -> str:
-        """What it is called in the state, in metrics and in messages."""
+        """The source's name in the state, in metrics and in messages."""
 
     def check(self) -> None:
-        """Raise `PostgreyExporterError` where the source can't work; that it is not there yet is no fault."""
+        """Raise `PostgreyExporterError` if the source can't work. A source that is missing may come yet."""
 
     def resume(self, position: Position | None) -> None:
-        """Go (back) to a position; ``None`` is the first start. Closes whatever is open."""
+        """Return to a position; ``None`` is the first start."""
 
     def is_due(self, now: float) -> bool:
-        """Tell, at next to no cost, whether `batches` may yield something, or the status or the position change."""
+        """Tell, at almost no cost, whether `batches` may yield something, or change the status or the position."""
 
     def batches(self, now: float) -> Iterator[Batch]:
-        """Yield what has come since the position, oldest first, up to the present end."""
+        """Yield the lines after the position, oldest first, up to the present end."""
 
     def position(self) -> Position:
         """Return the position after everything that `batches` has yielded."""
@@ -69,4 +69,4 @@ class Source(Protocol):
         """Return how the last reading went."""
 
     def close(self) -> None:
-        """Let go of all files and processes."""
+        """Close all files and end all child processes."""

@@ -1,4 +1,4 @@
-"""Log files of any kind as a stream of bytes: plain, gzip, bzip2, xz or zstd, told by their content."""
+"""Opens log files as streams of plain bytes: plain, gzip, bzip2, xz or zstd, recognised by their content."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NUL_RUNS: Final = re.compile(rb"\0+")
 
 
 class LogFileError(PostgreyExporterError):
-    """A log file can't be read: missing, forbidden, no regular file, or damaged."""
+    """A log file can't be read: it is missing, forbidden, no regular file, or damaged."""
 
 
 class DamagedError(LogFileError):
@@ -45,9 +45,9 @@ class DamagedError(LogFileError):
 
 
 def open_regular(path: Path) -> IO[bytes]:
-    """Open a regular file for unbuffered reading; never blocks on a FIFO.
+    """Open a regular file for unbuffered reading. Never blocks on a FIFO.
 
-    Raises `LogFileError` for anything that is no regular file, and `OSError` as `open` does.
+    Raises `LogFileError` if it is no regular file, and `OSError` as `open` does.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(descriptor).st_mode
@@ -59,24 +59,23 @@ def open_regular(path: Path) -> IO[bytes]:
 
 
 def kind_of(head: bytes) -> Kind:
-    """Tell by the first bytes how a file is compressed."""
+    """Return how a file is compressed, by its first bytes."""
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "plain")
 
 
 def looks_binary(head: bytes) -> bool:
-    """Tell whether the first bytes are those of a binary file: NULs in more than one place.
+    """Tell whether a file's first bytes have NULs in more than one place.
 
-    One run of them is a hole in a log: copytruncate leaves one at the start when the writer does not append, a power
-    failure at what was then the end.
+    A single run of NULs is a hole in a log, as copytruncate and power failures leave it.
     """
-    return sum(bool(piece) for piece in _NUL_RUNS.split(head)) > 2  # noqa: PLR2004 - the text on both sides of a hole
+    return sum(bool(piece) for piece in _NUL_RUNS.split(head)) > 2  # noqa: PLR2004 - the text before and after a hole
 
 
 @contextmanager
 def open_log(path: Path) -> Iterator[IO[bytes]]:
-    """Open a log for reading as plain bytes, whatever its compression.
+    """Open a log as a stream of plain bytes, whatever its compression.
 
-    Raises `LogFileError`, also while reading inside the ``with`` block, with one line that says what is wrong.
+    Raises `LogFileError`, also inside the ``with`` block while reading.
     """
     with reading_errors(path), open_regular(path) as raw, unpacked(raw) as stream:
         yield stream
@@ -84,7 +83,7 @@ def open_log(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def reading_errors(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a log is opened or read into `LogFileError`, damage into `DamagedError`."""
+    """Raise `LogFileError` for any error while a log is opened or read, and `DamagedError` for damage."""
     try:
         yield
     except _reading_errors() as error:
@@ -94,7 +93,7 @@ def reading_errors(path: Path) -> Iterator[None]:
 
 
 def _reading_errors() -> tuple[type[Exception], ...]:
-    """Return what files raise, and the decompressors that are loaded; each of these has an error of its own."""
+    """Return the exceptions of files and of the decompressors that are loaded."""
     own = (
         ("isal.igzip_lib", "IsalError"),
         ("lzma", "LZMAError"),
@@ -112,7 +111,7 @@ def unpacked(raw: IO[bytes]) -> IO[bytes]:
 
 
 def decompressed(raw: IO[bytes], kind: Kind) -> IO[bytes]:
-    """Wrap an open file so that it reads as plain bytes. Each library is loaded when it is needed."""
+    """Wrap an open file so that it reads as plain bytes. Loads only the library that is needed."""
     if kind == "gzip":
         return cast("IO[bytes]", _Gunzip(raw))
     if kind == "bzip2":
@@ -169,9 +168,9 @@ class _Unxz(_Unpacker):
 
 
 class _Gunzip(_Unpacker):
-    """Decompresses gzip with isal and, where that meets damage, once more with zlib up to the damage.
+    """Decompresses gzip with isal; at damage, starts again with zlib.
 
-    isal is several times faster, and keeps back what it decompressed just before the damage; zlib hands that out.
+    isal is several times faster, but does not return what comes just before the damage. zlib does.
     """
 
     def __init__(self, raw: IO[bytes]) -> None:
@@ -204,8 +203,8 @@ class _Gunzip(_Unpacker):
         self._raw.seek(0)
         self._stream = cast("IO[bytes]", gzip.GzipFile(fileobj=self._raw))
         missing = self._handed_out
-        while missing and (passed := self._next(missing)):
-            missing -= len(passed)
+        while missing and (skipped := self._next(missing)):
+            missing -= len(skipped)
 
 
 def _zstd(raw: IO[bytes]) -> IO[bytes]:
@@ -219,7 +218,7 @@ def _zstd(raw: IO[bytes]) -> IO[bytes]:
 
 
 def explain_os_error(path: Path, error: OSError) -> str:
-    """Say in one line what hindered the reading of a file, and who may read it."""
+    """Return one line about an error of reading a file: what is wrong, and who may read it."""
     if isinstance(error, FileNotFoundError):
         return f"{path}: no such file"
     if isinstance(error, PermissionError):
@@ -228,7 +227,7 @@ def explain_os_error(path: Path, error: OSError) -> str:
 
 
 def _group_hint(path: Path) -> str:
-    """Say which group may read a file, or the folder where that is what is closed."""
+    """Return which group may read a file, or its folder if that is forbidden."""
     import grp  # noqa: PLC0415
 
     try:

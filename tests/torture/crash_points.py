@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any, Final
 from postgrey_exporter.lists import ListFiles
 from postgrey_exporter.parsing.parser import Parser
 from postgrey_exporter.pipeline.ingest import Ingest, Limits
-from postgrey_exporter.sources import blocks as lines_module
-from postgrey_exporter.sources.file import tail as tail_module
 from postgrey_exporter.sources.file.source import FileSource
 from postgrey_exporter.state.reader import StateReader
 from postgrey_exporter.state.store import Store
@@ -138,7 +136,7 @@ def read(folder: Path, steps: Steps | None = None) -> None:
     with stepping(steps or Steps()):
         log, state = folder / "log" / "mail.log", folder / "state.sqlite3"
         with closing(Store(state, window=_WINDOW, max_domains=1000)) as store:
-            sources = [FileSource(log, _WINDOW.seconds)]
+            sources = [FileSource(log, _WINDOW.seconds, block_size=BLOCK)]
             parser = Parser(secret=store.secret())
             with closing(Ingest(store, sources, parser, ListFiles([], []), Limits(commit_bytes=1))) as ingest:
                 ingest.advance(time.time())
@@ -169,7 +167,7 @@ def wrong(folder: Path, writer: Writer) -> str:
 
 
 class stepping:  # noqa: N801 - a context manager that reads as a verb
-    """Puts steps everywhere, and small blocks; takes them away again."""
+    """Puts steps everywhere; takes them away again."""
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
@@ -182,8 +180,6 @@ class stepping:  # noqa: N801 - a context manager that reads as a verb
             self._put(owner, name, steps.around(getattr(owner, name), name))
         self._put(FileSource, "batches", _stepping_batches(FileSource.batches, steps))
         self._put(sqlite3, "connect", _connecting(sqlite3.connect))
-        self._put(tail_module, "BLOCK_SIZE", BLOCK)
-        self._put(lines_module.LineReader.__init__, "__defaults__", (0, BLOCK))
 
     def __exit__(self, *_: object) -> None:
         for owner, name, value in reversed(self._kept):

@@ -1,1 +1,1 @@
-"""Where postgrey logs on this machine."""
+"""Finds out where postgrey logs on this machine."""

@@ -1,20 +1,21 @@
-"""Where postgrey's lines are on this machine: the known places are tried, the newest decisions decide.
+"""Finds the place where postgrey logs on this machine: the known place with the newest decisions.
 
-One place is chosen, never two: rsyslog writes the same line to the journal's neighbour files. Of places that hold the
-same lines, that one is kept which the state follows already; else a file rather than the journal, because its rotated
-parts reach back further and looking at it costs less.
+Only one place is chosen, because rsyslog writes the lines of the journal to files too. If several places hold the
+same lines, the one that the state follows already is kept; otherwise a file is preferred to the journal, because its
+rotated files reach back further and reading it costs less.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.sources.compression import LogFileError, explain_os_error
-from postgrey_exporter.sources.detect.evidence import Evidence, Examiner
+from postgrey_exporter.sources.compression import reading_errors
 from postgrey_exporter.sources.detect.examine import FileExaminer, examine_journal
+from postgrey_exporter.sources.detect.signs import Examiner, Signs
 from postgrey_exporter.sources.journal import files as journal_files
 from postgrey_exporter.wording import readable
 
@@ -35,46 +36,55 @@ LOG_FILES: Final = (
     "var/log/messages",
     "var/log/postgrey.log",
 )
-"""The known files below the root; of those with the same lines the first is taken."""
+"""The known log files, relative to the root. Of those with the same lines, the first one is chosen."""
 
 SAME_LINES_SECONDS: Final = 5.0
-"""Two places whose newest decisions are no farther apart hold the same lines."""
+"""Two places hold the same lines if their newest decisions are no farther apart than this."""
 SILENT_SECONDS: Final = 3600.0
-"""How far the place that the state follows may lag behind another one before that is taken instead."""
+"""How far the place that the state follows may lag behind another place before the other is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a place shows."""
+    """What was found in one place."""
 
     name: str
     """`JOURNAL`, or the path of the file."""
     path: Path | None
     """The file; ``None`` for the journal."""
-    evidence: Evidence | None
-    """What was found in it; ``None`` when it could not be read."""
+    signs: Signs | None
+    """What its lines show; ``None`` if it can't be read."""
     error: str | None = None
-    """Why it could not be read."""
+    """Why it can't be read."""
+
+    @classmethod
+    def of(cls, name: str, path: Path | None, examine: Callable[[], Signs | None]) -> Finding | None:
+        """Return what ``examine`` finds, or why it fails; ``None`` if it returns ``None``: there is no such place."""
+        try:
+            signs = examine()
+        except PostgreyExporterError as error:
+            return cls(name, path, None, str(error))
+        return None if signs is None else cls(name, path, signs)
 
     @property
     def newest_decision(self) -> float | None:
-        """The time of the latest decision in it."""
-        return None if self.evidence is None else self.evidence.newest_decision
+        """The time of its latest decision."""
+        return None if self.signs is None else self.signs.newest_decision
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The places that are there, and the one that was chosen."""
+    """The places that exist on this machine, and the one that was chosen."""
 
     findings: tuple[Finding, ...]
     missing: tuple[str, ...]
     """The names of the known places that are not on this machine."""
     chosen: Finding | None
     reason: str
-    """Why that one; says nothing that changes from look to look."""
+    """Why that one was chosen. Holds nothing that changes between two detections of the same place."""
 
     def explanation(self) -> str:
-        """Say in one line what was tried, and with what result."""
+        """Return one line with all places and what was found in them."""
         tried = [f"{finding.name}: {_in_words(finding)}" for finding in self.findings]
         if self.missing:
             tried.append(f"not on this machine: {', '.join(self.missing)}")
@@ -82,19 +92,19 @@ class Detection:
 
 
 class Detector:
-    """Looks for postgrey's lines; remembers what it has seen, so that looking again is cheap."""
+    """Examines the known places. Remembers what it has read, so that the next detection is cheap."""
 
     def __init__(
         self,
         tag: str,
         zone: tzinfo | None = None,
         root: Path = Path("/"),
-        journal: Callable[[float], Evidence | None] | None = None,
+        journal: Callable[[float], Signs | None] | None = None,
     ) -> None:
-        """Take postgrey's syslog tag and the zone of stamps without one.
+        """Create a detector of lines with postgrey's syslog tag. ``zone`` is for times without a zone.
 
-        ``root`` is the folder that stands for ``/``. ``journal`` returns the journal's evidence at a moment, ``None``
-        where there is no journal, and raises `PostgreyExporterError`; it is this machine's own by default.
+        ``root`` is the folder that is used as ``/``. ``journal`` returns the signs in the journal at a moment, or
+        ``None`` without a journal, and raises `PostgreyExporterError`; by default it examines this machine's journal.
         """
         self._root = root
         examiner = Examiner(tag, zone)
@@ -102,40 +112,21 @@ class Detector:
         self._journal = journal or journal_below(root, examiner, tag)
 
     def detect(self, now: float, followed: Collection[str] = ()) -> Detection:
-        """Look at all places. ``followed`` are the names of those that the state has a position for."""
-        findings: list[Finding] = []
-        missing: list[str] = []
-        for path in (self._root / name for name in LOG_FILES):
-            found = self._examine(path, now)
-            if found is None:
-                missing.append(str(path))
-            else:
-                findings.append(found)
-        try:
-            evidence = self._journal(now)
-        except PostgreyExporterError as error:
-            findings.append(Finding(JOURNAL, None, None, str(error)))
-        else:
-            if evidence is None:
-                missing.append(f"the {JOURNAL}")
-            else:
-                findings.append(Finding(JOURNAL, None, evidence))
-        chosen, reason = choose(findings, followed)
-        return Detection(tuple(findings), tuple(missing), chosen, reason)
+        """Examine all places. ``followed`` are the names of those that the state has a position for."""
+        logs = [self._root / name for name in LOG_FILES]
+        places = {str(log): Finding.of(str(log), log, partial(self._examine, log, now)) for log in logs}
+        places[f"the {JOURNAL}"] = Finding.of(JOURNAL, None, partial(self._journal, now))
+        findings = tuple(found for found in places.values() if found is not None)
+        missing = tuple(name for name, found in places.items() if found is None)
+        return Detection(findings, missing, *choose(findings, followed))
 
-    def _examine(self, path: Path, now: float) -> Finding | None:
-        try:
-            if path.is_dir() or not path.exists():
-                return None
-            return Finding(str(path), path, self._files.examine(path, now))
-        except LogFileError as error:
-            return Finding(str(path), path, None, str(error))
-        except OSError as error:
-            return Finding(str(path), path, None, explain_os_error(path, error))
+    def _examine(self, path: Path, now: float) -> Signs | None:
+        with reading_errors(path):
+            return None if path.is_dir() or not path.exists() else self._files.examine(path, now)
 
 
 def choose(findings: Sequence[Finding], followed: Collection[str]) -> tuple[Finding | None, str]:
-    """Return the place to read and why; of equals the first."""
+    """Return the place to read and why; of equal places the first."""
     dated = [(found.newest_decision, found) for found in findings if found.newest_decision is not None]
     if not dated:
         return None, "no decision of postgrey's was found"
@@ -151,31 +142,32 @@ def choose(findings: Sequence[Finding], followed: Collection[str]) -> tuple[Find
     return same[0], f"detected: the first of {len(same)} places with the newest decisions of postgrey's"
 
 
-def journal_below(root: Path, examiner: Examiner, tag: str) -> Callable[[float], Evidence | None]:
-    """Return what looks into the journal below a root."""
-    system = root == Path("/")
-    places = journal_files.folders(root)
+def journal_below(root: Path, examiner: Examiner, tag: str) -> Callable[[float], Signs | None]:
+    """Return a function that examines the journal below a root."""
+    is_system = root == Path("/")
+    folders = journal_files.folders(root)
 
-    def look(now: float) -> Evidence | None:
-        there = [place for place in places if place.is_dir()]
-        files = journal_files.look(there)
-        if not files.marks and not files.closed:
+    def examine(now: float) -> Signs | None:
+        present = [folder for folder in folders if folder.is_dir()]
+        files = journal_files.scan(present)
+        if not files.marks and not files.forbidden:
             return None
-        evidence = Evidence()
-        for directory in [None] if system else there:
-            evidence = evidence.merged(examine_journal(examiner, tag, directory, now))
-        return evidence
+        directories = [None] if is_system else present
+        signs = Signs()
+        for directory in directories:
+            signs |= examine_journal(examiner, tag, directory, now)
+        return signs
 
-    return look
+    return examine
 
 
 def _in_words(finding: Finding) -> str:
-    if finding.evidence is None:
+    if finding.signs is None:
         return (finding.error or "can't be read").removeprefix(f"{finding.name}: ")
-    said = [str(remark) for remark in finding.evidence.remarks()]
-    moment = finding.evidence.newest_decision
+    words = [str(remark) for remark in finding.signs.remarks()]
+    moment = finding.signs.newest_decision
     if moment is not None:
-        said.insert(0, f"newest decision {readable(moment)}")
-    elif not said:
-        said.append("lines of postgrey's, no decision" if finding.evidence.ours else "no line of postgrey's")
-    return ", ".join(said)
+        words.insert(0, f"newest decision {readable(moment)}")
+    elif not words:
+        words.append("lines of postgrey's, no decision" if finding.signs.ours else "no line of postgrey's")
+    return ", ".join(words)

@@ -1,11 +1,13 @@
-"""Looking into a log file or the journal for the newest decisions of postgrey's, from the end backwards.
+"""Examines a log file or the journal for postgrey's newest decisions, from the end backwards.
 
-A look is repeated while nothing is found, so a file's evidence is kept and only what was added is read again.
+Files are examined again while nothing is found. So the signs in each file are remembered, and only what was added to
+the file is read.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +20,7 @@ from postgrey_exporter.sources.compression import (
     open_regular,
     reading_errors,
 )
-from postgrey_exporter.sources.detect.evidence import OTHER_GREYLISTERS, Evidence, Examiner
+from postgrey_exporter.sources.detect.signs import OTHER_GREYLISTERS, Examiner, Signs
 from postgrey_exporter.sources.file.rotation import rotated_names
 from postgrey_exporter.sources.journal.entry import Renderer, trusted_accounts
 from postgrey_exporter.sources.journal.journalctl import Journalctl, postgreys
@@ -30,63 +32,60 @@ if TYPE_CHECKING:
 
 _BLOCK: Final = 1 << 20
 _FARTHEST: Final = 32 << 20
-"""Bytes from a log's end that are looked at; archives: from their start."""
+"""Bytes that are read, from a log's end or an archive's start."""
 _ROTATED_FILES: Final = 2
-"""How many rotated files are looked into when the log itself has no decision: it may have been rotated just now."""
-
+"""How many rotated files are examined if the log itself has no decision: it may have been rotated just now."""
 
 _ENTRIES_AT_ONCE: Final = 200
 _MOST_ENTRIES: Final = 20_000
 
 
 class FileExaminer:
-    """Gathers evidence from log files; remembers what it has seen of each."""
+    """Finds signs in log files, and remembers those of each file."""
 
     def __init__(self, examiner: Examiner) -> None:
-        """Take what examines the lines."""
+        """Create an examiner of files that examines lines with ``examiner``."""
         self._examiner = examiner
-        self._seen: dict[tuple[int, int], tuple[int, Evidence]] = {}
+        self._known: dict[tuple[int, int], tuple[int, Signs]] = {}
 
-    def examine(self, log: Path, now: float) -> Evidence:
-        """Return what a log shows, and its newest rotated files where it has no decision itself.
+    def examine(self, log: Path, now: float) -> Signs:
+        """Return what a log shows, and what its newest rotated files show if it has no decision itself.
 
-        Raises `LogFileError` when it can't be read.
+        Raises `LogFileError` if the log can't be read.
         """
-        evidence = self._file(log, now)
-        if evidence.newest_decision is None:
+        signs = self._file(log, now)
+        if signs.newest_decision is None:
             for rotated in _newest(log):
-                try:
-                    evidence = evidence.merged(self._file(rotated, now))
-                except LogFileError:
-                    continue
-                if evidence.newest_decision is not None:
+                with suppress(LogFileError):
+                    signs |= self._file(rotated, now)
+                if signs.newest_decision is not None:
                     break
-        return evidence
+        return signs
 
-    def _file(self, path: Path, now: float) -> Evidence:
+    def _file(self, path: Path, now: float) -> Signs:
         with reading_errors(path), open_regular(path) as raw:
             about = os.fstat(raw.fileno())
             key = (about.st_dev, about.st_ino)
-            size, evidence = self._seen.get(key, (0, Evidence()))
+            size, signs = self._known.get(key, (0, Signs()))
             if size > about.st_size:
-                size, evidence = 0, Evidence()
+                size, signs = 0, Signs()
             if size < about.st_size:
                 head = os.pread(raw.fileno(), _BLOCK, 0)
                 plain = kind_of(head) == "plain"
                 if plain and looks_binary(head):
                     raise LogFileError(f"{path}: is a binary file; name a log file")
                 for lines in _backwards(raw, size) if plain else _archive(path):
-                    evidence = evidence.merged(self._examiner.examine(lines, about.st_mtime, now))
-                    if plain and evidence.newest_decision is not None:
+                    signs |= self._examiner.examine(lines, about.st_mtime, now)
+                    if plain and signs.newest_decision is not None:
                         break
-            self._seen[key] = (about.st_size, evidence)
-        return evidence
+            self._known[key] = (about.st_size, signs)
+        return signs
 
 
 def newest_reload(examiner: Examiner, tag: str, log: Path | None, directory: Path | None, now: float) -> float | None:
-    """Return when postgrey last read its whitelists again, as far as a log or the journal (no log) reaches back.
+    """Return when postgrey last reloaded its whitelists, by what is left of a log or, without a log, of the journal.
 
-    Raises `PostgreyExporterError` where it can't be read.
+    Raises `PostgreyExporterError` if that can't be read.
     """
     if log is None:
         renderer = Renderer(tag, trusted_accounts(tag))
@@ -103,37 +102,37 @@ def _first_reload(examiner: Examiner, blocks: Iterable[tuple[bytes, float]], now
     return next((moment for moment in found if moment is not None), None)
 
 
-def examine_journal(examiner: Examiner, tag: str, directory: Path | None, now: float) -> Evidence:
-    """Return what the journal shows. Raises `journalctl.JournalError` when it can't be read."""
+def examine_journal(examiner: Examiner, tag: str, directory: Path | None, now: float) -> Signs:
+    """Return what the journal shows. Raises `JournalError` if it can't be read."""
     renderer = Renderer(tag, trusted_accounts(tag))
-    evidence = Evidence()
-    for lines, disowned in _newest_entries(renderer, [f"--lines={_MOST_ENTRIES}", *postgreys(tag)], directory):
-        evidence = evidence.merged(examiner.examine(lines, now, now)).merged(Evidence(disowned=disowned))
-        if evidence.newest_decision is not None:
-            return evidence
+    signs = Signs()
+    for lines, unverified in _newest_entries(renderer, [f"--lines={_MOST_ENTRIES}", *postgreys(tag)], directory):
+        signs |= examiner.examine(lines, now, now) | Signs(unverified=unverified)
+        if signs.newest_decision is not None:
+            return signs
     others = [f"SYSLOG_IDENTIFIER={name}" for name in OTHER_GREYLISTERS]
     for lines, _ in _newest_entries(renderer, [f"--lines={_ENTRIES_AT_ONCE}", *others], directory):
-        evidence = evidence.merged(examiner.examine(lines, now, now))
-    return evidence
+        signs |= examiner.examine(lines, now, now)
+    return signs
 
 
 def _newest_entries(
     renderer: Renderer, arguments: list[str], directory: Path | None
 ) -> Iterator[tuple[bytes, frozenset[str]]]:
-    """Yield lines of entries, the newest first, and beside them who else uses postgrey's identifier."""
+    """Yield the lines of some entries, the newest first, and who else uses postgrey's identifier in these."""
     with Journalctl(directory, ["--reverse", *arguments]) as child:
         entries = child.entries()
         while block := list(islice(entries, _ENTRIES_AT_ONCE)):
-            disowned = {
+            unverified = {
                 f"{who.unit.decode(errors='replace') or 'no unit'}, account {who.uid.decode(errors='replace')}"
                 for who in block
-                if renderer.disowns(who)
+                if renderer.is_unverified(who)
             }
-            yield b"".join(map(renderer.line, block)), frozenset(disowned)
+            yield b"".join(map(renderer.line, block)), frozenset(unverified)
 
 
 def _backwards(raw: IO[bytes], known: int) -> Iterator[bytes]:
-    """Yield the end of a file in blocks of whole lines, the last first, as far as it is not known yet."""
+    """Yield the end of a file in blocks of whole lines, the last first, except what is ``known``."""
     end = os.fstat(raw.fileno()).st_size
     stop = max(0, end - _FARTHEST, known - _BLOCK)  # a line that was half written then is whole now
     rest = b""

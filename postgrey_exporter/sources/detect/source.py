@@ -1,7 +1,7 @@
-"""A source that finds out by itself where postgrey logs, and goes on looking until it does.
+"""A source that detects where postgrey logs, and tries again until it finds a place.
 
-When the place falls silent while decisions come in another one (rsyslog was removed, say), that one is read
-from then on; see `handover`.
+If the place falls silent and decisions come in another one (because rsyslog was removed, say), the source cuts over
+to the other place, and drops the lines there that it read in the old one.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from postgrey_exporter.parsing.syslog import HeaderReader
 from postgrey_exporter.sources import Batch, Position, SourceStatus
-from postgrey_exporter.sources.file.handover import Newer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -20,18 +20,48 @@ if TYPE_CHECKING:
     from postgrey_exporter.sources.detect.discover import Detection, Detector, Finding
 
     Followed = Mapping[str, tuple[Position, float | None]]
-    """The sources that a state knows: their positions, and the times of their latest decisions."""
+    """The position of each source that the state knows, and the time of its latest decision."""
 
 _log = logging.getLogger(__name__)
 
 NOTHING_FOUND: Final = "detection"
-"""The source's name while nothing is found."""
-LOOK_SECONDS: Final = 30.0
-"""How often the places are tried while nothing is found."""
+"""The source's name while no place is found."""
+RETRY_SECONDS: Final = 30.0
+"""How often detection runs while no place is found."""
 SILENCE_SECONDS: Final = 3600.0
-"""After how long without a decision the places are tried again, and how often while it lasts."""
+"""After how long without a decision detection runs again, and how often until there is one."""
+SAME_LINE_SECONDS: Final = 1.0
+"""How far the times of one line may differ in two places: rsyslog's traditional format cuts off the fraction."""
+
+_BLANKS_IN_HEADER: Final = 4
 
 _READ_UNTIL: Final = "read_elsewhere_until"
+
+
+class CutOver:
+    """Drops the lines that are no newer than the last line that was read in the old place."""
+
+    def __init__(self, read_until: float, zone: tzinfo | None) -> None:
+        """Create a cut-over at the time of that last line. ``zone`` is for times without a zone."""
+        self.read_until = read_until
+        self._headers = HeaderReader(zone)
+
+    def newer(self, batch: Batch) -> Batch:
+        """Return the batch with its new lines only. A line without a header has the batch's time."""
+        limit = self.read_until + SAME_LINE_SECONDS
+        lines = batch.lines.splitlines(keepends=True)
+        return Batch(b"".join(line for line in lines if self._moment(line, batch.seen_at) > limit), batch.seen_at)
+
+    def _moment(self, line: bytes, seen_at: float) -> float:
+        end = -1
+        for _ in range(_BLANKS_IN_HEADER + 1):
+            end = line.find(b" ", end + 1)
+            if end < 0:
+                break
+            moment = self._headers.moment(line, 0, end, seen_at)
+            if moment is not None:
+                return moment
+        return seen_at
 
 
 class DetectingSource:
@@ -44,33 +74,32 @@ class DetectingSource:
         followed: Followed,
         zone: tzinfo | None,
     ) -> None:
-        """Take what finds a place and what makes a source of it.
+        """Create a source that reads the place found by ``detector``; ``open_source`` makes a source of a place.
 
-        ``followed`` are the sources that the state knows: their positions, and the times of their latest decisions.
-        ``zone`` is that of stamps that name none.
+        ``followed`` are the sources that the state knows. ``zone`` is for times without a zone.
         """
         self._detector = detector
         self._open_source = open_source
         self._followed = dict(followed)
         self._zone = zone
         self._inner: Source | None = None
-        self._newer: Newer | None = None
+        self._cut_over: CutOver | None = None
         self._reason = "not looked yet"
         self._error = "the places where postgrey may log were not looked at yet"
-        self._look_at = 0.0
+        self._detect_at = 0.0
 
     # --- the interface of a source
 
     @property
     def name(self) -> str:
-        """The name of the source that was found."""
+        """The name of the inner source: the one that reads the place that was found."""
         return self._inner.name if self._inner else NOTHING_FOUND
 
     def check(self) -> None:
-        """Raise nothing: that there is no place yet is no fault."""
+        """Do nothing: that no place is found yet is no error."""
 
     def resume(self, position: Position | None) -> None:
-        """Go back to a position of the source that was found; while there is none, do nothing."""
+        """Return to a position of the inner source, if there is one."""
         if self._inner is None:
             return
         if position is None:
@@ -78,60 +107,52 @@ class DetectingSource:
             return
         position = dict(position)
         read_until = position.pop(_READ_UNTIL, None)
-        self._newer = None if read_until is None else Newer(read_until, self._zone)
+        self._cut_over = None if read_until is None else CutOver(read_until, self._zone)
         self._inner.resume(position)
 
     def position(self) -> Position:
-        """Return the position of the source that was found."""
+        """Return the position of the inner source, with the cut-over until it is complete."""
         if self._inner is None:
             return {}
         position = self._inner.position()
-        return {**position, _READ_UNTIL: self._newer.read_until} if self._newer else position
+        return {**position, _READ_UNTIL: self._cut_over.read_until} if self._cut_over else position
 
     def is_due(self, now: float) -> bool:
-        """Tell whether the places are to be tried, or something may have come from the source that was found."""
+        """Tell whether detection is due, or a reading of the inner source."""
         return self._is_detection_due(now) or (self._inner is not None and self._inner.is_due(now))
 
     def batches(self, now: float) -> Iterator[Batch]:
-        """Yield what has come, from the source that was found."""
+        """Run detection if it is due, then yield the new lines of the inner source."""
         if self._is_detection_due(now):
             self._detect(now)
         if self._inner is None:
             return
         for batch in self._inner.batches(now):
             if b"action=" in batch.lines:
-                self._look_at = now + SILENCE_SECONDS
-            yield self._newer.only(batch) if self._newer else batch
+                self._detect_at = now + SILENCE_SECONDS
+            yield self._cut_over.newer(batch) if self._cut_over else batch
         if self._inner.status().up:
-            self._newer = None
+            self._cut_over = None
 
     def status(self) -> SourceStatus:
-        """Return how the last reading went, and why this source is read."""
+        """Return how the last reading went, and why the inner source was chosen."""
         if self._inner is None:
-            return SourceStatus(
-                up=False,
-                error=self._error,
-                unread_bytes=0,
-                rotations=0,
-                lost_bytes=0,
-                unreadable=(),
-                reason=self._reason,
-            )
+            return SourceStatus(up=False, error=self._error, reason=self._reason)
         return self._inner.status()._replace(reason=self._reason)
 
     def close(self) -> None:
-        """Let go of all files and processes."""
+        """Close the inner source."""
         if self._inner is not None:
             self._inner.close()
 
-    # --- finding
+    # --- detection
 
     def _is_detection_due(self, now: float) -> bool:
-        return not 0 < self._look_at - now <= SILENCE_SECONDS
+        return not 0 < self._detect_at - now <= SILENCE_SECONDS
 
     def _detect(self, now: float) -> None:
         detection = self._detector.detect(now, [self.name] if self._inner else list(self._followed))
-        self._look_at = now + (SILENCE_SECONDS if self._inner or detection.chosen else LOOK_SECONDS)
+        self._detect_at = now + (SILENCE_SECONDS if self._inner or detection.chosen else RETRY_SECONDS)
         if detection.chosen is not None:
             if self._inner is None or detection.chosen.name != self.name:
                 self._take(detection, detection.chosen)
@@ -152,7 +173,7 @@ class DetectingSource:
         position, own_last = self._followed.get(self.name, (None, None))
         others = [last for name, (_, last) in self._followed.items() if name != self.name and last is not None]
         read_until = max(others, default=None)
-        self._newer = None
+        self._cut_over = None
         self.resume(position)
         if read_until is not None and (own_last is None or own_last < read_until):
-            self._newer = Newer(read_until, self._zone)
+            self._cut_over = CutOver(read_until, self._zone)

@@ -1,115 +1,38 @@
-"""What lies where a log is written: a look at the log and its rotated files, and what can't be read of them.
+"""The folder of a log: which files are there, and which of them can't be read.
 
-Rotation renames files while one looks. A look counts only if afterwards every name still stands for the same file;
-else it may miss a file that was just being renamed, or hold one twice.
+Rotation renames files during a scan. A scan counts only if afterwards every name still leads to the same file;
+otherwise it may miss a file that was just being renamed, or hold one twice.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from postgrey_exporter.sources.compression import (
-    Kind,
-    LogFileError,
-    decompressed,
-    explain_os_error,
-    kind_of,
-    looks_binary,
-    open_regular,
-    reading_errors,
-    unpacked,
-)
-from postgrey_exporter.sources.file.likeness import HEAD_SIZE, begins_with, head_of
+from postgrey_exporter.sources.compression import LogFileError, explain_os_error
+from postgrey_exporter.sources.file.logfile import SETTLE_SECONDS, FileId, LogFile, bytes_beyond, inspect
 from postgrey_exporter.sources.file.rotation import neighbours, rotated_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    import os
+    from collections.abc import Iterable
     from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
-SETTLE_SECONDS: Final = 60.0
-"""How long a rotated file may still change: rsyslog writes on until it gets its HUP, gzip takes its time."""
 
-
-class MovedError(LogFileError):
-    """Another file, or other content, than at the last look is under a name."""
-
-
-class Stamp(NamedTuple):
-    """By what an archive is known not to have changed. Of a plain file only the inode stays the same."""
-
-    inode: int
-    size: int = 0
-    mtime_ns: int = 0
-
-    @classmethod
-    def of(cls, about: os.stat_result) -> Stamp:
-        """Return the stamp of a file that should not change."""
-        return cls(about.st_ino, about.st_size, about.st_mtime_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class LogFile:
-    """A file that may hold a part of the log, as it was found."""
-
-    path: Path
-    stat: os.stat_result
-    kind: Kind
-    head: bytes
-    """The first bytes of its content, see `head_of`."""
-
-    @property
-    def plain(self) -> bool:
-        """Whether the file is not compressed."""
-        return self.kind == "plain"
-
-    @property
-    def stamp(self) -> Stamp:
-        """What tells whether it is the same file when it is seen again."""
-        return Stamp(self.stat.st_ino) if self.plain else self.full_stamp
-
-    @property
-    def full_stamp(self) -> Stamp:
-        """What tells whether it has not changed since."""
-        return Stamp.of(self.stat)
-
-    @contextmanager
-    def content(self) -> Iterator[IO[bytes]]:
-        """Open the file for reading as plain bytes.
-
-        Raises `MovedError` where it is not the file that was found, and what `open_log` raises.
-        """
-        try:
-            raw = open_regular(self.path)
-        except OSError as error:
-            raise MovedError(explain_os_error(self.path, error)) from error
-        with raw, reading_errors(self.path), unpacked(raw) as stream:
-            about = os.fstat(raw.fileno())
-            if self.stamp != (Stamp(about.st_ino) if self.plain else Stamp.of(about)):
-                raise MovedError(f"{self.path}: was moved")
-            yield stream
-
-    def settled(self, now: float) -> bool:
-        """Tell whether it has not changed for a while, so that nobody is writing it still."""
-        return now - self.stat.st_mtime >= SETTLE_SECONDS
-
-
-class Trouble(NamedTuple):
+class Failure(NamedTuple):
     """What keeps a rotated file from being read."""
 
     message: str
     inside: bool
-    """Whether it can be opened, and the trouble is in its content."""
+    """Whether the file can be opened, and its content is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What was found. Empty files are left out: they hold nothing and can't be known again."""
+class Scan:
+    """The files that were found. Empty files are left out: they hold nothing and have no fingerprint."""
 
     log: LogFile | None
     """The log itself."""
@@ -117,28 +40,28 @@ class Look:
     """Why the log can't be read."""
     rotated: tuple[LogFile, ...]
     failed: dict[Path, tuple[os.stat_result, str]]
-    """Rotated files that can't be read."""
+    """Rotated files that can't be read, and why."""
     unknown_until: float
-    """When the latest file was written of which the content is not known, in seconds since the epoch."""
+    """When the latest file of unknown content was written, in seconds since the epoch."""
     names: dict[Path, tuple[int, int]]
-    """Which file every name stood for."""
+    """The device and inode behind each name."""
 
 
 class Folder:
-    """The place of one log. Remembers what could not be read, and says it once."""
+    """The folder of one log. Remembers which files can't be read, and logs each of them once."""
 
     def __init__(self, log: Path) -> None:
-        """Take the log's path."""
+        """Create the folder of the log with this path."""
         self._path = log
-        self._seen: dict[Stamp, LogFile] = {}
-        self._copies: dict[tuple[Stamp, Stamp], int | None] = {}
+        self._known: dict[FileId, LogFile] = {}
+        self._compared: dict[tuple[FileId, FileId], int | None] = {}
         self.error: str | None = f"{log}: not read yet"
         """Why the log itself can't be read."""
-        self.unreadable: dict[Stamp, Trouble] = {}
+        self.unreadable: dict[FileId, Failure] = {}
         """Rotated files that can't be read, or not to their end."""
 
-    def look(self, now: float) -> Look:
-        """Look at the log and its rotated files."""
+    def scan(self, now: float) -> Scan:
+        """Find the log and its rotated files."""
         names, error = self._names()
         found: dict[tuple[int, int], LogFile] = {}
         failed: dict[Path, tuple[os.stat_result, str]] = {}
@@ -155,10 +78,10 @@ class Folder:
                 found.setdefault((file.stat.st_dev, file.stat.st_ino), file)
         log = next((file for file in found.values() if file.path == self._path), None)
         rotated = [file for file in found.values() if file is not log]
-        self._seen = {file.full_stamp: file for file in rotated}
+        self._known = {file.version: file for file in rotated}
         unknown = [about.st_mtime for about, _ in failed.values()]
         unknown += [file.stat.st_mtime for file in rotated if not file.head and not file.settled(now)]
-        return Look(
+        return Scan(
             log=log if log and log.head else None,
             error=error,
             rotated=tuple(file for file in rotated if file.head),
@@ -167,27 +90,27 @@ class Folder:
             names=names,
         )
 
-    def is_as_in(self, look: Look) -> bool:
-        """Tell whether every name still stands for the file that it stood for."""
-        return self._names()[0] == look.names
+    def is_as_in(self, scan: Scan) -> bool:
+        """Tell whether every name still leads to the file that a scan found."""
+        return self._names()[0] == scan.names
 
-    def note(self, look: Look, now: float) -> None:
-        """Remember what could not be read; say of rotated files what can't, once, unless it is on its way still."""
-        self.error = look.error
+    def note_failures(self, scan: Scan, now: float) -> None:
+        """Remember what can't be read. Log a rotated file once, and only if nobody can be writing it any more."""
+        self.error = scan.error
         before, self.unreadable = self.unreadable, {}
-        for file in look.rotated:
-            trouble = before.get(file.full_stamp)
-            if trouble is not None and trouble.inside:
-                self.unreadable[file.full_stamp] = trouble
-        for about, message in look.failed.values():
+        for file in scan.rotated:
+            failure = before.get(file.version)
+            if failure is not None and failure.inside:
+                self.unreadable[file.version] = failure
+        for about, message in scan.failed.values():
             if now - about.st_mtime >= SETTLE_SECONDS:
-                stamp = Stamp.of(about)
-                self.unreadable[stamp] = Trouble(message, inside=False)
-                if stamp not in before:
+                version = FileId.of(about)
+                self.unreadable[version] = Failure(message, inside=False)
+                if version not in before:
                     _log.warning("%s; its lines are not counted", message)
 
     def inspect_log(self) -> LogFile:
-        """Open the log and learn what it is. Raises `LogFileError`; its cause is an `OSError` if there was one."""
+        """Open the log and find out what it is. Raises `LogFileError`, caused by the `OSError` if there was one."""
         file = inspect(self._path)
         if not file.plain:
             raise LogFileError(
@@ -196,7 +119,7 @@ class Folder:
         return file
 
     def neighbours(self) -> Iterable[LogFile]:
-        """Yield every file around that could be a log under a name that no rotated file has."""
+        """Yield every file nearby that may be a log, whatever its name."""
         for path in neighbours(self._path):
             try:
                 file = inspect(path)
@@ -205,30 +128,30 @@ class Folder:
             if file.head:
                 yield file
 
-    def excess(self, original: LogFile, copy: LogFile) -> int | None:
-        """Tell how much of an original a copy of its beginning lacks, as `begins_with` does; ``None``: it is none."""
+    def bytes_missing(self, original: LogFile, copy: LogFile) -> int | None:
+        """Return how many bytes a copy lacks at its end, see `bytes_beyond`; ``None`` if it is no copy."""
         if original.plain and copy.plain and copy.stat.st_size > original.stat.st_size:
             return None
         shared = min(len(original.head), len(copy.head))
         if original.head[:shared] != copy.head[:shared]:
             return None
-        key = (original.full_stamp, copy.full_stamp)
-        if key not in self._copies:
-            self._copies[key] = begins_with(original.path, copy.path)
-        return self._copies[key]
+        key = (original.version, copy.version)
+        if key not in self._compared:
+            self._compared[key] = bytes_beyond(original.path, copy.path)
+        return self._compared[key]
 
     def note_damage(self, file: LogFile, error: LogFileError) -> None:
-        """Remember, and say once, that a file can't be read to its end."""
-        if file.full_stamp not in self.unreadable:
+        """Remember that a file can't be read to its end, and log it once."""
+        if file.version not in self.unreadable:
             _log.warning("%s; what could be read of it is counted", error)
-        self.unreadable[file.full_stamp] = Trouble(str(error), inside=True)
+        self.unreadable[file.version] = Failure(str(error), inside=True)
 
     def note_success(self, file: LogFile) -> None:
-        """Note that a file was read to its end."""
-        self.unreadable.pop(file.full_stamp, None)
+        """Remember that a file was read to its end."""
+        self.unreadable.pop(file.version, None)
 
     def _names(self) -> tuple[dict[Path, tuple[int, int]], str | None]:
-        """Return which file every name stands for, and why that can't be known."""
+        """Return the device and inode behind each name, and why the folder can't be listed."""
         names: dict[Path, tuple[int, int]] = {}
         try:
             for path in (*rotated_names(self._path), self._path):
@@ -246,25 +169,10 @@ class Folder:
             about = path.stat()
         except OSError as error:
             raise LogFileError(explain_os_error(path, error)) from error
-        known = self._seen.get(Stamp.of(about))
+        known = self._known.get(FileId.of(about))
         if known is not None and known.stat.st_dev == about.st_dev:
             return LogFile(path, about, known.kind, known.head)
         return inspect(path)
-
-
-def inspect(path: Path) -> LogFile:
-    """Open a file and learn what it is.
-
-    Raises `LogFileError`: missing, forbidden, no regular file, no log, or an archive damaged from the start.
-    """
-    with reading_errors(path), open_regular(path) as raw:
-        kind = kind_of(raw.read(HEAD_SIZE))
-        about = os.fstat(raw.fileno())
-        raw.seek(0)
-        head = head_of(raw if kind == "plain" else decompressed(raw, kind))
-        if looks_binary(head):
-            raise LogFileError(f"{path}: is a binary file; name a log file")
-        return LogFile(path, about, kind, head)
 
 
 def _lstat(path: Path) -> os.stat_result | None:

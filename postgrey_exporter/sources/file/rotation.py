@@ -1,9 +1,10 @@
-"""What logrotate and its like call the rotated files of a log, and where they put them."""
+"""The names that logrotate and similar programs give to rotated files, and the folders they use."""
 
 from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,33 +17,25 @@ _NUMBER_OR_DATE: Final = rf"(?=[^0-9]*[0-9])[-._](?:[-._:+0-9]|{_LONE_LETTER})+"
 
 
 def rotated_names(log: Path) -> Iterator[Path]:
-    """Yield the files that are called like rotated files of a log, in no order.
+    """Yield the files that have the name of a rotated file of a log, in no order.
 
-    Recognised are ``mail.log.1``, ``mail.log.2.gz``, ``maillog-20240630.xz``, ``mail.log-20240630-1719700000``,
-    ``mail-20240630.log`` (logrotate's ``extension``) and their like: a number or a date in any form that has no
-    words in it. They lie beside the log, or in a folder below (logrotate's ``olddir``) that has no such log itself;
-    where the log is a symbolic link, also beside the file it leads to.
+    Such names are ``mail.log.1``, ``mail.log.2.gz``, ``maillog-20240630.xz``, ``mail.log-20240630-1719700000``,
+    ``mail-20240630.log`` (logrotate's ``extension``) and others with a number or a date in any form without words.
+    The files are beside the log, or in a subfolder (logrotate's ``olddir``) that has no log of the same name. If
+    the log is a symbolic link, they may also be beside its target.
 
-    Raises `OSError` when the log's folder can't be listed.
+    Raises `OSError` if the log's folder can't be listed.
     """
-    yield from _beside(log)
     real = Path(os.path.realpath(log))
-    if real != log and real.parent != log.parent:
-        yield from _beside(real)
+    for path in (log, real) if real.parent != log.parent else (log,):
+        pattern = _pattern(path)
+        yield from (Path(entry.path) for entry in _around(path) if pattern.fullmatch(entry.name))
 
 
 def neighbours(log: Path) -> Iterator[Path]:
-    """Yield every file beside a log and in the folders below, whatever it is called."""
-    for folder in (log.parent, *_folders_below(log)):
-        yield from (folder / entry.name for entry in _entries(folder) if _is_file(entry))
-
-
-def _beside(log: Path) -> Iterator[Path]:
-    pattern = _pattern(log)
-    with os.scandir(log.parent) as entries:
-        yield from (log.parent / entry.name for entry in entries if pattern.fullmatch(entry.name))
-    for folder in _folders_below(log):
-        yield from (folder / entry.name for entry in _entries(folder) if pattern.fullmatch(entry.name))
+    """Yield every file beside a log and in the subfolders, whatever its name."""
+    with suppress(OSError):
+        yield from (Path(entry.path) for entry in _around(log) if entry.is_file(follow_symlinks=False))
 
 
 def _pattern(log: Path) -> re.Pattern[str]:
@@ -52,32 +45,12 @@ def _pattern(log: Path) -> re.Pattern[str]:
     return re.compile(names)
 
 
-def _folders_below(log: Path) -> Iterator[Path]:
-    for entry in _entries(log.parent):
-        if _is_folder(entry):
-            folder = log.parent / entry.name
-            if not os.path.lexists(folder / log.name):
-                yield folder
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """Return what a folder holds; nothing where it is closed to us, for this user's logs are not rotated to there."""
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError:
-        return []
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file(follow_symlinks=False)
-    except OSError:
-        return False
+def _around(log: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(log.parent) as listing:
+        entries = list(listing)
+    yield from entries
+    for entry in entries:
+        with suppress(OSError):  # this user's logs are not rotated into a folder that this user can't read
+            if entry.is_dir() and not os.path.lexists(Path(entry.path, log.name)):
+                with os.scandir(entry.path) as listing:
+                    yield from list(listing)

@@ -1,122 +1,117 @@
 """One plain log file, followed with pygtail.
 
-pygtail does the iterating; its hooks are overridden so that it reads bytes in blocks of whole lines and leaves no
-offset file beside the log: the position is saved with the counts, by the store. Which file the log's lines are in
-after a rotation is not decided here but in `register`.
+pygtail iterates over the file; its hooks are overridden to read bytes in blocks of whole lines and to write no offset
+file beside the log: the store saves the position together with the counts. `matching` decides which file holds the
+log's lines after a rotation.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
-from isal.isal_zlib import crc32
 from pygtail import Pygtail
 
-from postgrey_exporter.sources.blocks import BLOCK_SIZE, without_holes
+from postgrey_exporter.sources.blocks import BLOCK_SIZE, LineReader
 from postgrey_exporter.sources.compression import open_regular
-from postgrey_exporter.sources.file.likeness import head_of
+from postgrey_exporter.sources.file.logfile import head_of, skip
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 BEFORE_SIZE: Final = 256
-"""Bytes before the reading position by which a file is found to be the same still."""
+"""Bytes before the offset that show whether a file's content was replaced."""
 
 
 class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
-    """Iterates over what a file holds beyond `offset`, in blocks of whole lines, and stops at its present end.
+    """Iterates over what a file holds beyond `offset`, in blocks of whole lines, up to its present end.
 
-    It can be iterated again when the file has grown. The open file stays the same one when it is renamed or deleted.
-    Where its content was replaced under the position (copytruncate), iteration stops too; see `intact`.
+    It can be iterated again when the file has grown. It follows the open file through a rename or a deletion.
+    Iteration also stops if the content before the offset was replaced (copytruncate); see `intact`.
     """
 
     offset: int
-    """Bytes that the blocks handed out so far stand for."""
+    """Bytes of the file that were handed out."""
     checksum: int
     """CRC-32 of these bytes."""
+    before: bytes
+    """The last `BEFORE_SIZE` bytes before the offset when it was reached, or all there were."""
     fh: IO[bytes] | None
 
-    def __init__(self, path: Path, beginning: bytes = b"") -> None:
-        """Open the file, at its beginning; ``beginning`` is what it has to begin with, see `head`.
+    def __init__(self, path: Path, beginning: bytes = b"", block_size: int = BLOCK_SIZE) -> None:
+        """Open a file at its start. ``beginning`` is how its content must begin, see `head`.
 
-        Raises `OSError`, or `LogFileError` for what is no regular file.
+        Raises `OSError`, or `LogFileError` if it is no regular file.
         """
         super().__init__(str(path), offset_file=os.devnull, full_lines=True, save_on_end=False, copytruncate=False)
         self.fh = open_regular(path)
         self._beginning = beginning
+        self._block_size = block_size
         self.go_to(0, 0)
 
     def go_to(self, offset: int, checksum: int) -> None:
-        """Set the position, and what the CRC-32 of the bytes before it is."""
+        """Set the offset and the CRC-32 of the bytes before it."""
         self.offset = offset
         self.checksum = checksum
-        self._before = self._bytes_at(max(0, offset - BEFORE_SIZE), offset)
-        self._no_newline_before = offset
-        self._only_nuls_before = offset
+        self.before = self._bytes_at(max(0, offset - BEFORE_SIZE), offset)
         self._flushed = offset
-
-    def __del__(self) -> None:
-        """Close the file; pygtail's own would open it once more to do so."""
-        self.close()
+        self._reader: LineReader | None = None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         fh = getattr(self, "fh", None)
         if fh is not None:
             fh.close()
 
+    __del__ = close  # pygtail's own method would open the file once more
+
     def stat(self) -> os.stat_result:
-        """Return the state of the open file, whatever name it has by now."""
+        """Return the status of the open file, whatever its name is by now."""
         return os.fstat(self._filehandle().fileno())
-
-    def is_open(self, about: os.stat_result) -> bool:
-        """Tell whether it is this file that is open."""
-        return os.path.samestat(self.stat(), about)
-
-    @property
-    def before(self) -> bytes:
-        """What stood just before the position when it was reached, `BEFORE_SIZE` bytes or all there was."""
-        return self._before
 
     def head(self) -> bytes:
         """Return the first bytes of the file, see `head_of`."""
         file = self._filehandle()
+        position = file.tell()
         file.seek(0)
-        return head_of(file)
+        head = head_of(file)
+        file.seek(position)
+        return head
 
     def intact(self) -> bool:
-        """Tell whether the file still has what was read of it, as far as the bytes before the position show."""
+        """Tell whether the file still has what was read of it, judging by the bytes before the offset."""
         try:
             if self.offset == 0:
                 return self.head().startswith(self._beginning)
-            return self._bytes_at(self.offset - len(self._before), self.offset) == self._before
+            return self._bytes_at(self.offset - len(self.before), self.offset) == self.before
         except OSError:
             return False
 
     def checksum_up_to(self, end: int) -> int:
-        """Return the CRC-32 of the file's first bytes."""
-        return self._checksum_of(0, end, 0)
+        """Return the CRC-32 of the file's bytes before ``end``."""
+        self._filehandle().seek(0)
+        return skip(self._filehandle(), end)[1]
 
     def flush(self) -> None:
-        """Have the file written to the disk, as far as it was handed out.
+        """Write the file to the disk, as far as it was handed out.
 
-        A commit is on the disk; lines that it counts must not vanish from the log when the power fails, for then the
-        position would lie beyond the log's end.
+        A commit is on the disk. If the power fails, the lines that it counts must not vanish from the log: the
+        offset would then be beyond the log's end.
         """
         if self._flushed < self.offset:
-            with suppress(OSError):  # a file system that can't: nothing is worse than without
+            with suppress(OSError):  # a file system that can't flush: no worse than not trying
                 os.fdatasync(self._filehandle().fileno())
             self._flushed = self.offset
 
     def fragment(self) -> bytes:
-        """Take the unfinished last line, as one that will not be finished any more; empty when there is none."""
+        """Return the unfinished last line as a whole one and move the offset to its end; empty if there is none."""
         end = self.stat().st_size
-        beginning = self._bytes_at(self.offset, min(end, self.offset + BLOCK_SIZE))
+        beginning = self._bytes_at(self.offset, min(end, self.offset + self._block_size))
         if not beginning or not self.intact():
             return b""
-        self._move(end)
+        self.offset, self.checksum = end, self.checksum_up_to(end)
+        self.before = self._bytes_at(max(0, end - BEFORE_SIZE), end)
         line = beginning.lstrip(b"\0")
         return line + b"\n" if line else b""
 
@@ -126,79 +121,23 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         return self.fh
 
     def _get_next_line(self) -> bytes:
-        """Return the next block; pygtail's hook, which is named after the line that it reads."""
-        content = self._surroundings()
-        begin = len(self._before)
-        if content.startswith(b"\0", begin):
-            self._pass_hole()
-            content = self._surroundings()
-            begin = len(self._before)
-        end = content.rfind(b"\n", begin) + 1
-        if end:
-            lines = content[begin:end]
-            self.offset += len(lines)
-            self.checksum = crc32(lines, self.checksum)
-            self._before = content[max(0, end - BEFORE_SIZE) : end]
-            return without_holes(lines)
-        if len(content) - begin < BLOCK_SIZE:
+        """Return the next block of whole lines. pygtail calls this hook for each item."""
+        if self._reader is None:
+            self._filehandle().seek(self.offset)
+            self._reader = LineReader(self._filehandle(), self.checksum, self._block_size, ended=False)
+            self._blocks = iter(self._reader)
+            self._start = self.offset
+        block = next(self._blocks, None)
+        offset = self._start + self._reader.consumed
+        before = self._bytes_at(max(0, offset - BEFORE_SIZE), offset)
+        if block is None or not self.intact():  # if it is intact now, it was when the block was read
+            self._reader = None
             raise StopIteration
-        return self._overlong_line(content[begin:])
-
-    def _surroundings(self) -> bytes:
-        """Return what is before the position and what follows it, a block at most.
-
-        Stops where what was before it has changed.
-        """
-        content = self._bytes_at(self.offset - len(self._before), self.offset + BLOCK_SIZE)
-        if not content.startswith(self._before) or (self.offset == 0 and not self.intact()):
-            raise StopIteration
-        return content
-
-    def _overlong_line(self, block: bytes) -> bytes:
-        """Pass over a line longer than a block: its first block stands for it, once its end is there."""
-        at = max(self._no_newline_before, self.offset + len(block))
-        while more := self._bytes_at(at, at + BLOCK_SIZE):
-            newline = more.find(b"\n")
-            if newline >= 0:
-                self._move(at + newline + 1)
-                return block + b"\n"
-            at += len(more)
-            self._no_newline_before = at
-        raise StopIteration
-
-    def _pass_hole(self) -> None:
-        """Move beyond the NULs at the position, if something follows them: at the file's end it may come yet."""
-        at = max(self._only_nuls_before, self.offset)
-        while more := self._bytes_at(at, at + BLOCK_SIZE):
-            nuls = len(more) - len(more.lstrip(b"\0"))
-            if nuls < len(more):
-                self._move(at + nuls)
-                return
-            at += len(more)
-            self._only_nuls_before = at
-        raise StopIteration
-
-    def _move(self, end: int) -> None:
-        """Set the position to a later one."""
-        self.checksum = self._checksum_of(self.offset, end, self.checksum)
-        self.offset = end
-        self._before = self._bytes_at(max(0, end - BEFORE_SIZE), end)
-
-    def _checksum_of(self, start: int, end: int, checksum: int) -> int:
-        while start < end and (content := self._bytes_at(start, min(end, start + BLOCK_SIZE))):
-            checksum = crc32(content, checksum)
-            start += len(content)
-        return checksum
+        self.offset, self.checksum, self.before = offset, self._reader.checksum, before
+        return block
 
     def _bytes_at(self, start: int, end: int) -> bytes:
         return os.pread(self._filehandle().fileno(), end - start, start)
 
     def _is_new_file(self) -> bool:
         return False
-
-    def update_offset_file(self) -> None:
-        """Do nothing: the store saves the position."""
-
-    def __next__(self) -> Any:
-        """Return the next block of whole lines."""
-        return self.next()

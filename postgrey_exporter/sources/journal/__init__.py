@@ -1,1 +1,1 @@
-"""The systemd journal."""
+"""Reads postgrey's entries in the systemd journal."""

@@ -1,4 +1,4 @@
-"""The place in the journal up to which everything was read, and what to pass over when reading goes on from there."""
+"""The position in the journal, and which entries to skip when reading continues from there."""
 
 from __future__ import annotations
 
@@ -11,66 +11,64 @@ _MOST_TWINS: Final = 1000
 
 
 class Bookmark(NamedTuple):
-    """The last entry that was handed out."""
+    """The last entry that was handed out: up to it, everything was read."""
 
     cursor: str
+    """journald's name for the entry."""
     realtime: int
     """Its time, in microseconds since the epoch."""
     twins: tuple[str, ...] = ()
     """The cursors of the entries before it that have the same time."""
 
     @classmethod
-    def at(cls, entry: Entry) -> Bookmark:
-        """Return the bookmark at the first entry of all."""
-        return cls(entry.cursor, entry.realtime)
-
-    def moved(self, entry: Entry) -> Bookmark:
-        """Return the bookmark at a later entry."""
-        twins = (*self.twins[-_MOST_TWINS:], self.cursor) if entry.realtime == self.realtime else ()
-        return Bookmark(entry.cursor, entry.realtime, twins)
+    def of(cls, entry: Entry, last: Bookmark | None) -> Bookmark:
+        """Return the bookmark of an entry; ``last`` is the bookmark of the entry before it."""
+        if last is None or last.realtime != entry.realtime:
+            return cls(entry.cursor, entry.realtime)
+        return cls(entry.cursor, entry.realtime, (*last.twins[-_MOST_TWINS:], last.cursor))
 
     def saved(self) -> dict[str, Any]:
-        """Return it in JSON's types."""
+        """Return the bookmark in JSON's types."""
         return {"cursor": self.cursor, "realtime": self.realtime, "twins": list(self.twins)}
 
 
 def restored(saved: dict[str, Any] | None) -> Bookmark | None:
-    """Return what `Bookmark.saved` returned."""
+    """Return the bookmark that `Bookmark.saved` was called for."""
     return None if saved is None else Bookmark(saved["cursor"], saved["realtime"], tuple(saved["twins"]))
 
 
 def identity(cursor: str) -> tuple[str, ...]:
-    """Return the part of a cursor that is the entry's own: boot, clocks and content.
+    """Return the fields of a cursor that identify the entry: boot, clocks and content.
 
-    The rest is the entry's number within a series of files, which changes when journald moves entries from memory
-    to disk. What the parts are: sd_journal_get_cursor in systemd's source.
+    The other fields number the entry within a series of files, and change when journald moves entries from memory to
+    disk. sd_journal_get_cursor in systemd's source describes the fields.
     """
-    parts = dict(part.partition("=")[::2] for part in cursor.split(";"))
-    return tuple(parts.get(name, "") for name in "bmtx")
+    fields = dict(field.partition("=")[::2] for field in cursor.split(";"))
+    return tuple(fields.get(name, "") for name in "bmtx")
 
 
 class Continuation:
-    """Told the entries that journalctl yields from a bookmark on, tells those that were handed out before."""
+    """Finds, among the entries that journalctl yields from a bookmark on, those that were handed out before."""
 
     def __init__(self, start: Bookmark | None) -> None:
-        """Take where the reading starts; ``None``: at the window's begin, where nothing was handed out."""
+        """Start at a bookmark; ``None`` is the start of the window, where nothing was handed out before."""
         self._start = start
         self._twins: frozenset[tuple[str, ...]] | None = None
-        self.gone = False
-        """Whether the bookmark's own entry is not in the journal any more; known after the first entry."""
+        self.vacuumed = False
+        """Whether the bookmark's own entry was vacuumed; known after the first entry."""
 
     def is_known(self, entry: Entry) -> bool:
-        """Tell whether an entry was handed out before; to be asked of every entry in its turn."""
+        """Tell whether an entry was handed out before. Must be called for every entry, in order."""
         start = self._start
         if start is None:
             return False
         if self._twins is None:
             own = identity(start.cursor)
             self._twins = frozenset({own, *map(identity, start.twins)})
-            self.gone = identity(entry.cursor) != own
-            return not self.gone or self._is_twin(entry, start)
-        return self.gone and self._is_twin(entry, start)
+            self.vacuumed = identity(entry.cursor) != own
+            return not self.vacuumed or self._is_twin(entry, start)
+        return self.vacuumed and self._is_twin(entry, start)
 
     def _is_twin(self, entry: Entry, start: Bookmark) -> bool:
-        """Without the bookmark's entry journalctl starts by the time, which others may share with it."""
+        """Tell whether an entry was read with the bookmark's: without that one, journalctl starts at its time."""
         return entry.realtime == start.realtime and identity(entry.cursor) in (self._twins or ())

@@ -1,14 +1,14 @@
-"""One entry of the systemd journal, whose it is, and the log line that stands for it.
+"""One entry of the systemd journal: who logged it, and its log line.
 
-Anybody with a shell may log under the identifier ``postgrey``; the fields that begin with ``_`` are journald's own
-and say who did. An entry is postgrey's when
+Anybody with a shell may log under the identifier ``postgrey``. journald itself sets the fields that begin with ``_``;
+they tell who did. An entry is postgrey's if
 
-- it comes from postgrey's unit (``postgrey.service``, ``postgrey@NAME.service``, ``postgrey-NAME.service``: only root
-  can make one), whatever its identifier; or
+- it comes from postgrey's unit (``postgrey.service``, ``postgrey@NAME.service``, ``postgrey-NAME.service``; only root
+  can create one), whatever its identifier; or
 - it has postgrey's identifier and comes from root or from the account ``postgrey``: a daemon without a unit; or
-- it has postgrey's identifier and no ``_UID``: no process of this machine logged it, it was imported.
+- it has postgrey's identifier and no ``_UID``: it was imported, no process of this machine logged it.
 
-With ``--syslog-tag X`` the same holds for identifier, units and account of the name X.
+With ``--syslog-tag X``, X replaces ``postgrey`` in the identifier, the units and the account.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ from typing import Final, NamedTuple
 
 ROOT: Final = b"0"
 IMPOSSIBLE_STAMP: Final = b"0000-00-00T00:00:00Z"
-"""Stands for a time that can't be read; the parser counts the line as malformed if it is postgrey's."""
+"""Replaces a time that can't be read: the parser counts the line as malformed if it is postgrey's."""
 UNVERIFIED: Final = b"[unverified]"
-"""The tag of entries that look like postgrey's and are not; no ``--syslog-tag`` can be like it."""
+"""The tag of entries that claim to be postgrey's and are not; no ``--syslog-tag`` can be equal to it."""
 
 _NO_TAG: Final = re.compile(rb"[^!-9;-Z^-~]+")
 MICROSECOND: Final = 1_000_000
 _MOST_TAGS: Final = 1000
-"""Origins whose tag is kept: few on any host, but identifiers are the senders' to choose."""
+"""Origins whose tag is remembered: a host has few, but anybody may invent identifiers."""
 
 
 class Entry(NamedTuple):
-    """What is needed of a journal entry. An empty value means that the entry has no such field."""
+    """The fields of a journal entry that are needed. A missing field is empty."""
 
     cursor: str
     realtime: int
-    """When journald got it, in microseconds since the epoch; negative when that can't be read."""
+    """When journald received it, in microseconds since the epoch; negative if that can't be read."""
     identifier: bytes
-    """``SYSLOG_IDENTIFIER``: the sender's choice."""
+    """``SYSLOG_IDENTIFIER``, which the sender chooses."""
     unit: bytes
-    """``_SYSTEMD_UNIT``: journald's finding."""
+    """``_SYSTEMD_UNIT``, which journald sets."""
     uid: bytes
-    """``_UID``: the kernel's word for the account of the process."""
+    """``_UID``, the account of the process, which journald gets from the kernel."""
     message: bytes | None
-    """``None`` when journalctl left it out because of its length (JSON without ``--all``)."""
+    """``None`` if journalctl left it out because of its length (JSON without ``--all``)."""
 
 
 class Renderer:
-    """Makes lines with an RFC 3339 header of entries, so that the one parser serves the journal too."""
+    """Writes entries as lines with an RFC 3339 header, which the parser of log files can read."""
 
     def __init__(self, tag: str, accounts: frozenset[bytes]) -> None:
-        """Take the syslog tag of postgrey's lines and the numbers of the accounts whose word counts."""
+        """Create a renderer for postgrey's syslog tag and the user ids of the accounts that are trusted."""
         self._tag = tag.encode()
         self._units = re.compile(re.escape(self._tag) + rb"(?:[@-][^/\s]*)?\.service")
         self._accounts = accounts
@@ -59,7 +59,7 @@ class Renderer:
         self._stamp = b""
 
     def line(self, entry: Entry) -> bytes:
-        """Return one line with its newline. What would break it in two is written as rsyslog does: ``#012``."""
+        """Return an entry as one line with its newline; a line break inside becomes ``#012``, as with rsyslog."""
         message = b"action=" if entry.message is None else entry.message
         if b"\n" in message:
             message = message.rstrip(b"\n").replace(b"\n", b"#012")
@@ -79,8 +79,8 @@ class Renderer:
         shown = _NO_TAG.sub(b"_", entry.identifier) or b"-"
         return UNVERIFIED if shown == self._tag else shown
 
-    def disowns(self, entry: Entry) -> bool:
-        """Tell whether an entry carries postgrey's identifier without being postgrey's."""
+    def is_unverified(self, entry: Entry) -> bool:
+        """Tell whether an entry has postgrey's identifier and is not postgrey's."""
         return entry.identifier == self._tag and self._tag_of(entry) == UNVERIFIED
 
     def _time(self, realtime: int) -> bytes:
@@ -97,11 +97,11 @@ class Renderer:
 
 
 def trusted_accounts(tag: str) -> frozenset[bytes]:
-    """Return the numbers of root and of the accounts that a postgrey without a unit runs under on this machine."""
-    numbers = {ROOT}
+    """Return the user ids of root and of the accounts that a postgrey without a unit uses on this machine."""
+    user_ids = {ROOT}
     for name in {"postgrey", tag}:
         try:
-            numbers.add(str(pwd.getpwnam(name).pw_uid).encode())
+            user_ids.add(str(pwd.getpwnam(name).pw_uid).encode())
         except KeyError:
             continue
-    return frozenset(numbers)
+    return frozenset(user_ids)

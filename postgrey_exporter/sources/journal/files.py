@@ -1,8 +1,8 @@
-"""The journal's files: whether anything was added since the last look, and which of them are closed to us.
+"""The journal's files: whether anything was added since the last scan, and which of them are forbidden.
 
-Starting journalctl costs some milliseconds, looking at the files some microseconds. A journal file begins with a
-header in which journald counts the entries (https://systemd.io/JOURNAL_FILE_FORMAT/); as long as no header and no
-folder has changed there is nothing to read.
+Starting journalctl takes some milliseconds, a scan of the files some microseconds. A journal file begins with a
+header in which journald counts the entries (https://systemd.io/JOURNAL_FILE_FORMAT/). While no header and no folder
+changes, there is nothing to read.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FOLDERS: Final = ("var/log/journal", "run/log/journal")
-"""Where journald keeps its files, below the root: what lasts, and what goes with the power."""
+"""journald's folders, relative to the root: the persistent one and the one in memory."""
 USER_JOURNAL: Final = "user-"
-"""How the files begin that hold users' own entries; postgrey is no user's."""
+"""How the names of the files with users' own entries begin. postgrey is not in them."""
 
 _HEADER_BYTES: Final = 256
 _FIRST_ENTRY_TIME: Final = slice(184, 192)
@@ -26,7 +26,7 @@ _MAGIC: Final = b"LPKSHHRH"
 _MACHINE: Final = re.compile("[0-9a-f]{32}")
 _SUFFIXES: Final = (".journal", ".journal~")
 _ARCHIVED: Final = "@"
-"""Stands in the names of files that journald has finished: their headers change no more."""
+"""Is in the names of files that journald has archived: their headers no longer change."""
 
 Mark = tuple[str, int, int, bytes]
 
@@ -35,26 +35,26 @@ class Files(NamedTuple):
     """The journal's files at one moment."""
 
     marks: frozenset[Mark]
-    """Differ from those of another moment when entries were added, or files came or went; empty without files."""
-    closed: tuple[tuple[Path, OSError], ...]
-    """Files and folders that can't be opened, without those of users; the reason beside each."""
+    """Change when entries are added, or when files come or vanish; empty without files."""
+    forbidden: tuple[tuple[Path, OSError], ...]
+    """Files and folders that can't be opened, with the reason; without users' own files."""
 
 
 def folders(root: Path = Path("/")) -> tuple[Path, ...]:
-    """Return where journald keeps its files below a root."""
+    """Return journald's folders below a root."""
     return tuple(root / folder for folder in FOLDERS)
 
 
-def look(places: Sequence[Path]) -> Files:
-    """Look at the journal's files in some folders and in those below them. A missing folder is an empty one."""
+def scan(places: Sequence[Path]) -> Files:
+    """Find the journal's files in some folders and their subfolders. A missing folder counts as empty."""
     marks: set[Mark] = set()
-    closed: list[tuple[Path, OSError]] = []
-    above = [entry for place in places for entry in _listed(str(place), closed)]
+    forbidden: list[tuple[Path, OSError]] = []
+    above = [entry for place in places for entry in _listed(str(place), forbidden)]
     below = [
         entry
         for folder in above
         if _MACHINE.fullmatch(folder.name) and folder.is_dir()
-        for entry in _listed(folder.path, closed)
+        for entry in _listed(folder.path, forbidden)
     ]
     for entry in above + below:
         if not entry.name.endswith(_SUFFIXES):
@@ -62,22 +62,22 @@ def look(places: Sequence[Path]) -> Files:
         try:
             marks.add(_mark(entry))
         except FileNotFoundError:
-            continue  # vacuumed or renamed after the listing; the next look will see it
+            continue  # vacuumed or renamed after the listing: the next scan will see it
         except OSError as error:
             if not entry.name.startswith(USER_JOURNAL):
-                closed.append((Path(entry.path), error))
-    return Files(frozenset(marks), tuple(closed))
+                forbidden.append((Path(entry.path), error))
+    return Files(frozenset(marks), tuple(forbidden))
 
 
 def names(files: Files) -> frozenset[tuple[str, int]]:
-    """Return which file has which name; the file as its inode number."""
+    """Return the names of the files, each with its inode."""
     return frozenset((path, inode) for path, inode, *_ in files.marks)
 
 
 def oldest_entry(files: Files) -> int | None:
-    """Return when the oldest entry of any program was logged that is still there, in microseconds since the epoch.
+    """Return the time of the oldest entry of any program that still exists, in microseconds since the epoch.
 
-    Users' journals don't count: one that is never written to stays while others are vacuumed.
+    Users' journals don't count: one that is never written stays while others are vacuumed.
     """
     moments = []
     for name, *_ in files.marks:
@@ -107,12 +107,12 @@ def _mark(entry: os.DirEntry[str]) -> Mark:
     return entry.path, about.st_ino, about.st_mtime_ns, header
 
 
-def _listed(folder: str, closed: list[tuple[Path, OSError]]) -> list[os.DirEntry[str]]:
+def _listed(folder: str, forbidden: list[tuple[Path, OSError]]) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as listing:
             return list(listing)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        closed.append((Path(folder), error))
+        forbidden.append((Path(folder), error))
         return []

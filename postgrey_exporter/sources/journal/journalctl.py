@@ -1,7 +1,7 @@
-"""journalctl as a child process: how it is called, read without waiting for ever, and what its complaints mean.
+"""Runs journalctl as a child process, reads its output with a time limit, and explains its messages.
 
-Its output is the export format: whole fields whatever their bytes, and 100,000 entries in 1.3 s where JSON takes
-3.1 s (systemd 252). The fields are those that `journal_entry` needs.
+journalctl prints the export format: it keeps all bytes of a field, and 100,000 entries take 1.3 s where JSON takes
+3.1 s (systemd 252).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from postgrey_exporter.sources.journal.entry import Entry
 
 PATIENCE_SECONDS: Final = 10.0
-"""How long journalctl may be silent before it is ended: a disk that hangs must not hold a scrape for ever."""
+"""How long journalctl may be silent before it is killed: a disk that hangs must not delay a scrape for ever."""
 
 _FIELDS: Final = "MESSAGE,SYSLOG_IDENTIFIER,_SYSTEMD_UNIT,_UID"
 _PIPE_BYTES: Final = 1 << 20
@@ -37,7 +37,7 @@ class JournalError(PostgreyExporterError):
 
 
 class NoJournalctlError(JournalError):
-    """There is no journalctl on this machine."""
+    """The machine has no journalctl."""
 
 
 def find_journalctl() -> str:
@@ -52,21 +52,22 @@ def find_journalctl() -> str:
 
 
 def postgreys(tag: str) -> list[str]:
-    """Return the arguments that choose the entries that may be postgrey's; `journal_entry` says which of them are."""
+    """Return the arguments that select the entries that may be postgrey's."""
     return [f"SYSLOG_IDENTIFIER={tag}", "+", f"_SYSTEMD_UNIT={tag}.service"]
 
 
 class Journalctl:
-    """One run of journalctl; a context manager that ends the child."""
+    """One run of journalctl. As a context manager it kills the child at the end."""
 
-    def __init__(self, directory: Path | None, arguments: Sequence[str]) -> None:
-        """Start it. Raises `NoJournalctlError`, or `JournalError` when it can't be started.
+    def __init__(self, directory: Path | None, arguments: Sequence[str], patience: float = PATIENCE_SECONDS) -> None:
+        """Start journalctl. Raises `NoJournalctlError`, or `JournalError` if it can't be started.
 
-        ``arguments`` say which entries, where to begin and in which order; ``directory`` is another journal than the
-        system's.
+        ``directory`` holds another journal than the system's. ``arguments`` tell which entries to print, from where
+        and in which order. ``patience`` is how many seconds journalctl may be silent.
         """
+        self._patience = patience
         program = find_journalctl()
-        # Complaints go to memory: nothing has to read them while the entries are read.
+        # Its messages go to memory, so that nothing must read them while the entries are read.
         self._complaints = os.memfd_create("journalctl", os.MFD_CLOEXEC)
         try:
             self._child = subprocess.Popen(  # noqa: S603 - our arguments, no shell
@@ -83,18 +84,18 @@ class Journalctl:
                 pipesize=_PIPE_BYTES,
                 stderr=self._complaints,
                 env=_environment(),
-                process_group=0,  # Ctrl-C is ours to handle
+                process_group=0,  # Ctrl-C must not reach it
             )
         except OSError as error:
             os.close(self._complaints)
             raise JournalError(f"the journal can't be read: {program}: {error.strerror}") from error
 
     def __enter__(self) -> Self:
-        """Return itself."""
+        """Return this run."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the child, whether it has come to its end or not."""
+        """Kill the child if it has not ended, and close its output."""
         self._child.kill()
         self._child.wait()
         if self._child.stdout is not None:
@@ -102,21 +103,22 @@ class Journalctl:
         os.close(self._complaints)
 
     def wait_until_open(self) -> None:
-        """Return when it has opened the journal's files: it prints, or it has ended. Gives up with its patience."""
+        """Wait until it has opened the journal's files: until it prints, ends, or the patience is over."""
         poll = select.poll()
         if self._child.stdout is not None:
             poll.register(self._child.stdout, select.POLLIN)
-        poll.poll(PATIENCE_SECONDS * 1000)
+        poll.poll(self._patience * 1000)
 
     def entries(self) -> Iterator[Entry]:
-        """Yield the entries. Raises `JournalError` when journalctl ended with an error, was ended, or hangs."""
+        """Yield the entries. Raises `JournalError` if journalctl fails, is killed, or hangs."""
         if self._child.stdout is None:
             return
         try:
-            yield from export_entries(io.BufferedReader(_Pipe(self._child.stdout.fileno()), 1 << 18), ended=False)
+            pipe = _Pipe(self._child.stdout.fileno(), self._patience)
+            yield from export_entries(io.BufferedReader(pipe, 1 << 18), ended=False)
         except TimeoutError as error:
             raise JournalError(
-                f"the journal can't be read: journalctl has been silent for {PATIENCE_SECONDS:g} s"
+                f"the journal can't be read: journalctl has been silent for {self._patience:g} s"
             ) from error
         status = self._child.wait()
         said = self.complaints()
@@ -128,12 +130,12 @@ class Journalctl:
             raise JournalError(f"the journal can't be read: journalctl says: {'; '.join(said[:3]) or 'nothing'}")
 
     def complaints(self) -> list[str]:
-        """Return the lines of its standard error."""
+        """Return the lines of journalctl's standard error."""
         text = os.pread(self._complaints, _LONGEST_COMPLAINT, 0).decode(errors="replace")
         return [line.strip() for line in text.splitlines() if line.strip()]
 
     def ignored_files(self) -> tuple[str, ...]:
-        """Return its complaints about files that it passes over, such as damaged ones."""
+        """Return journalctl's messages about files that it ignores, such as damaged ones."""
         return tuple(line for line in self.complaints() if _IGNORED_FILE in line)
 
 
@@ -149,11 +151,12 @@ def _environment() -> dict[str, str]:
 
 
 class _Pipe(io.RawIOBase):
-    """The child's output, read with patience. Raises `TimeoutError` when that is at its end."""
+    """The child's output. Raises `TimeoutError` if the child is silent for longer than the patience."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, patience: float) -> None:
         super().__init__()
         self._descriptor = descriptor
+        self._patience = patience
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
 
@@ -161,6 +164,6 @@ class _Pipe(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed's WriteableBuffer is wider
-        if not self._poll.poll(PATIENCE_SECONDS * 1000):
+        if not self._poll.poll(self._patience * 1000):
             raise TimeoutError
         return os.readv(self._descriptor, [buffer])

@@ -1,11 +1,11 @@
 """The systemd journal as a source: every entry of postgrey's once, whatever rotation and vacuuming do.
 
-The position is the cursor of the last entry that was handed out. Reading starts *at* that entry: if it comes first,
-it is passed over; if it does not come, it was vacuumed, and whether others went unread with it is told by the time of
-the oldest entry that is left. (``--after-cursor`` would pass over an entry that was never read instead.)
+The position is the cursor of the last entry that was handed out. Reading starts *at* that entry. If it comes first,
+it is skipped. If it does not come, it was vacuumed; the time of the oldest entry that is left tells whether unread
+entries were vacuumed too. (``--after-cursor`` would skip an entry that was never read.)
 
-journalctl runs for each look at which the journal's files have changed, and ends. A child that follows
-(``--follow``) would be no cheaper and could not say when it has come to the end, which a scrape has to know.
+journalctl runs once for each reading at which the journal's files have changed. A child that follows the journal
+(``--follow``) would be no cheaper, and could not tell when it has reached the end, which a scrape must know.
 """
 
 from __future__ import annotations
@@ -15,11 +15,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from postgrey_exporter.sources import Batch, Position, SourceStatus
+from postgrey_exporter.sources.blocks import joined
 from postgrey_exporter.sources.compression import explain_os_error
 from postgrey_exporter.sources.journal.bookmark import Bookmark, Continuation, restored
 from postgrey_exporter.sources.journal.entry import MICROSECOND, Renderer, trusted_accounts
-from postgrey_exporter.sources.journal.files import Files, Mark, folders, look, names, oldest_entry
-from postgrey_exporter.sources.journal.journalctl import Journalctl, JournalError, find_journalctl, postgreys
+from postgrey_exporter.sources.journal.files import Files, Mark, folders, names, oldest_entry, scan
+from postgrey_exporter.sources.journal.journalctl import (
+    PATIENCE_SECONDS,
+    Journalctl,
+    JournalError,
+    find_journalctl,
+    postgreys,
+)
 from postgrey_exporter.sources.journal.text import BLOCK_BYTES
 from postgrey_exporter.window import HOUR
 from postgrey_exporter.wording import readable
@@ -33,10 +40,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 REST_SECONDS: Final = 15.0
-"""How long no look is due after one for which journalctl ran: on a busy host the journal changes all the time."""
+"""How long no reading is due after journalctl ran: on a busy host the journal changes all the time."""
 FIRST_PAUSE_SECONDS: Final = 2.0
+"""The pause after journalctl failed. Each further failure doubles it."""
 LONGEST_PAUSE_SECONDS: Final = 60.0
-"""The pauses between attempts while journalctl fails; each is twice the one before."""
 
 _ATTEMPTS: Final = 5
 
@@ -44,16 +51,29 @@ _ATTEMPTS: Final = 5
 class JournalSource:
     """postgrey's entries in the journal (``--journal``)."""
 
-    def __init__(self, window_seconds: float, *, tag: str, directory: Path | None = None) -> None:
-        """Take how far back the first start reads, postgrey's syslog tag, and another journal than the system's."""
+    def __init__(
+        self,
+        window_seconds: float,
+        *,
+        tag: str,
+        directory: Path | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        """Create the source of entries with postgrey's syslog tag.
+
+        ``window_seconds`` is how far back the first start reads; ``directory`` holds another journal than the
+        system's; ``patience`` is how many seconds journalctl may be silent.
+        """
         self.name = "journal" if directory is None else f"journal:{directory}"
         self._window = window_seconds
         self._tag = tag
         self._directory = directory
+        self._patience = patience
         self._places = folders() if directory is None else (directory,)
         self._renderer = Renderer(tag, trusted_accounts(tag))
         self._since: float | None = None
         self._bookmark: Bookmark | None = None
+        self._last: Bookmark | None = None
         self._gaps = 0
         self._complete_until = 0.0
         self._marks: frozenset[Mark] = frozenset()
@@ -66,12 +86,12 @@ class JournalSource:
     # --- the interface of a source
 
     def check(self) -> None:
-        """Raise `JournalError` where there is no journalctl, or no permission to read the journal."""
+        """Raise `JournalError` without journalctl, or without permission to read the journal."""
         find_journalctl()
-        self._refuse_closed(look(self._places))
+        self._refuse_forbidden(scan(self._places))
 
     def resume(self, position: Position | None) -> None:
-        """Go back to a position that `position` returned; ``None`` is the first start."""
+        """Return to a position that `position` returned; ``None`` is the first start."""
         saved: dict[str, Any] = position or {}
         self._since = saved.get("since")
         self._bookmark = restored(saved.get("last"))
@@ -82,7 +102,7 @@ class JournalSource:
     def position(self) -> Position:
         """Return the bookmark in JSON's types.
 
-        Up to when all was complete is told by the hour: each change of the position is a commit.
+        The time until which everything was read is cut to the hour, because each change of the position is a commit.
         """
         return {
             "since": self._since,
@@ -92,15 +112,15 @@ class JournalSource:
         }
 
     def is_due(self, now: float) -> bool:
-        """Tell whether no pause is being made after a failure."""
+        """Tell whether no pause after a failure is running."""
         return not 0 <= now - self._failed_at < self._pause
 
     def batches(self, now: float) -> Iterator[Batch]:
-        """Yield what has come."""
+        """Yield the new lines."""
         if self._since is None:
             self._since = now - self._window
         try:
-            files = self._look()
+            files = self._scan()
             if files.marks != self._marks:
                 yield from self._read(files, now)
         except JournalError as error:
@@ -115,9 +135,6 @@ class JournalSource:
         return SourceStatus(
             up=self._error is None,
             error=self._error,
-            unread_bytes=0,
-            rotations=0,
-            lost_bytes=0,
             unreadable=self._ignored,
             gaps=self._gaps,
             rest_until=self._rest_until,
@@ -128,69 +145,63 @@ class JournalSource:
 
     # --- reading
 
-    def _look(self) -> Files:
-        files = look(self._places)
-        self._refuse_closed(files)
+    def _scan(self) -> Files:
+        files = scan(self._places)
+        self._refuse_forbidden(files)
         if not files.marks:
             places = " and ".join(map(str, self._places))
             raise JournalError(f"{self.name}: there are no journal files in {places}; is systemd-journald running?")
         return files
 
     @staticmethod
-    def _refuse_closed(files: Files) -> None:
-        """Raise where a file is closed to us: its entries would be passed over if reading went on without it."""
-        for path, error in files.closed:
+    def _refuse_forbidden(files: Files) -> None:
+        """Raise `JournalError` if a file is forbidden: reading without it would skip its entries for good."""
+        for path, error in files.forbidden:
             raise JournalError(explain_os_error(path, error)) from error
 
     def _read(self, files: Files, now: float) -> Iterator[Batch]:
-        """Yield what journalctl has from the bookmark on. Raises `JournalError` after what could be read."""
-        failure: JournalError | None = None
-        start = last = self._bookmark
-        continuation = Continuation(start)
+        """Yield the entries after the bookmark. Raises `JournalError` after what could be read."""
         with self._opened(files) as child:
-            lines: list[bytes] = []
-            size = 0
             try:
-                for entry in child.entries():
-                    if continuation.is_known(entry):
-                        continue
-                    if start is not None and continuation.gone and last is start:
-                        self._note_gone(start, entry, files)
-                    last = last.moved(entry) if last else Bookmark.at(entry)
-                    lines.append(self._renderer.line(entry))
-                    size += len(lines[-1])
-                    if size >= BLOCK_BYTES:
-                        self._bookmark = last
-                        yield Batch(b"".join(lines), now)
-                        lines.clear()
-                        size = 0
-            except JournalError as error:
-                failure = error
-            self._note_ignored(child.ignored_files())
-        self._bookmark = last
-        if lines:
-            yield Batch(b"".join(lines), now)
-        if failure is not None:
-            self._failed_at = now
-            self._pause = min(max(FIRST_PAUSE_SECONDS, self._pause * 2), LONGEST_PAUSE_SECONDS)
-            raise failure
+                for block in joined(self._lines(child, files), BLOCK_BYTES):
+                    self._bookmark = self._last
+                    yield Batch(block, now)
+            except JournalError:
+                self._failed_at = now
+                self._pause = min(max(FIRST_PAUSE_SECONDS, self._pause * 2), LONGEST_PAUSE_SECONDS)
+                raise
+            finally:
+                self._note_ignored(child.ignored_files())
         self._rest_until = now + REST_SECONDS
         self._pause = 0.0
+
+    def _lines(self, child: Journalctl, files: Files) -> Iterator[bytes]:
+        """Yield the line of each entry after the bookmark."""
+        start = self._last = self._bookmark
+        continuation = Continuation(start)
+        for entry in child.entries():
+            if continuation.is_known(entry):
+                continue
+            if start is not None and continuation.vacuumed and self._last is start:
+                self._note_gap(start, entry, files)
+            self._last = Bookmark.of(entry, self._last)
+            yield self._renderer.line(entry)
 
     @contextmanager
     def _opened(self, files: Files) -> Iterator[Journalctl]:
         """Start a journalctl that has opened all of the files.
 
-        While files are renamed under it, it may open the new one and miss what the old one is called now; the
-        entries missed would then lie before those that it yields. Raises `JournalError` when that goes on.
+        If a file is renamed while journalctl starts, journalctl may miss it, and yield later entries without the
+        ones in that file. Raises `JournalError` if that happens again and again.
         """
         for _ in range(_ATTEMPTS):
-            with Journalctl(self._directory, [self._starting_point(), *postgreys(self._tag)]) as child:
+            arguments = [self._starting_point(), *postgreys(self._tag)]
+            with Journalctl(self._directory, arguments, self._patience) as child:
                 child.wait_until_open()
-                if names(look(self._places)) == names(files):
+                if names(scan(self._places)) == names(files):
                     yield child
                     return
-            files = self._look()
+            files = self._scan()
         raise JournalError(f"{self.name}: the journal's files change faster than they can be opened")
 
     def _starting_point(self) -> str:
@@ -198,8 +209,8 @@ class JournalSource:
             return f"--cursor={self._bookmark.cursor}"
         return f"--since=@{max(0.0, self._since or 0.0):.6f}"  # a window may reach back before 1970
 
-    def _note_gone(self, start: Bookmark, first: Entry, files: Files) -> None:
-        """Say that the bookmark's entry was vacuumed, and what may have gone with it unread."""
+    def _note_gap(self, start: Bookmark, first: Entry, files: Files) -> None:
+        """Log a gap if the bookmark's entry was vacuumed and unread entries may have been vacuumed with it."""
         complete_until = max(start.realtime, int(self._complete_until * MICROSECOND))
         oldest = oldest_entry(files)
         if oldest is not None and oldest <= complete_until:

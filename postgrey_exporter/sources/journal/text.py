@@ -1,8 +1,8 @@
-"""The text forms of the systemd journal, JSON and export, as log lines.
+"""Reads the text forms of the systemd journal: JSON and the export format.
 
-So print ``journalctl --output=json`` (also json-pretty, json-seq and json-sse) and ``--output=export``; the latter is
-described at https://systemd.io/JOURNAL_EXPORT_FORMATS/. Memory is bounded whatever an entry holds: of a long text the
-first `LONGEST_FIELD` bytes are kept, of JSON nothing beyond `LONGEST_JSON`.
+``journalctl --output=json`` prints JSON (also json-pretty, json-seq and json-sse); ``--output=export`` prints the
+export format, see https://systemd.io/JOURNAL_EXPORT_FORMATS/. Memory is bounded whatever an entry holds: only the
+first `LONGEST_FIELD` bytes of a field are kept, and an entry in JSON is read up to `LONGEST_JSON` bytes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from postgrey_exporter.sources.blocks import joined
 from postgrey_exporter.sources.journal.entry import Entry, Renderer, trusted_accounts
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 Form = Literal["json", "export"]
 
 LONGEST_FIELD: Final = 64 << 10
-"""Bytes of a field that are kept. Postfix hands over less than 8 KiB."""
+"""Bytes of a field that are kept. postgrey gets less than 8 KiB from Postfix."""
 LONGEST_JSON: Final = 8 << 20
-"""Bytes of an entry in JSON that is looked at: 1 MB of binary text, as JSON's list of numbers, takes 5 MB."""
+"""Bytes of an entry in JSON that are read: 1 MB of binary text takes 5 MB as JSON's list of numbers."""
 BLOCK_BYTES: Final = 256 << 10
-"""Bytes of lines that are handed on together."""
+"""Bytes of lines in one block."""
 
 _EXPORT_START: Final = re.compile(rb"\s*(?:__CURSOR|__REALTIME_TIMESTAMP|__MONOTONIC_TIMESTAMP|_BOOT_ID)=")
 _JSON_START: Final = re.compile(rb"[\s\x1e]*(?:data: )?\{")
@@ -36,58 +37,34 @@ _USUAL_ENTRY: Final = re.compile(
     rb"MESSAGE=([^\n]*)\n"
     rb"((?:(?!MESSAGE=|__)[A-Z0-9_]+=[^\n]*\n)*)\n"
 )
-"""An entry all in text, in the order of journalctl: cursor, time, other fields, message, other fields."""
+"""An entry without binary fields, in journalctl's order: cursor, time, other fields, message, other fields."""
+_FIELDS: Final = ("__CURSOR", "__REALTIME_TIMESTAMP", "SYSLOG_IDENTIFIER", "_SYSTEMD_UNIT", "_UID", "MESSAGE")
 _FIELD_NAME: Final = re.compile(rb"[A-Z0-9_]{1,64}\n")
 _NUMBER: Final = re.compile(rb"[0-9]{1,18}")
 
 
 def form_of(head: bytes) -> Form | None:
-    """Tell by a stream's first bytes (a few thousand) which form it has; ``None``: no journal's."""
+    """Return the form of a stream by its first bytes (a few thousand); ``None`` if it is not the journal's."""
     if _EXPORT_START.match(head):
         return "export"
     return "json" if _JSON_START.match(head) and _JSON_FIELD.search(head) else None
 
 
 def journal_lines(stream: io.BufferedReader, form: Form, tag: str) -> Iterator[bytes]:
-    """Yield blocks of log lines, one line an entry, postgrey's under the tag ``tag``."""
+    """Yield blocks of log lines, one for each entry. ``tag`` is postgrey's syslog tag."""
     renderer = Renderer(tag, trusted_accounts(tag))
-    block: list[bytes] = []
-    size = 0
-    for entry in entries(stream, form):
-        line = renderer.line(entry)
-        block.append(line)
-        size += len(line)
-        if size >= BLOCK_BYTES:
-            yield b"".join(block)
-            block.clear()
-            size = 0
-    if block:
-        yield b"".join(block)
-
-
-def entries(stream: io.BufferedReader, form: Form) -> Iterator[Entry]:
-    """Yield the entries of a stream; the end of the stream ends the last one. What is no entry is passed over."""
-    return _json_entries(stream) if form == "json" else export_entries(stream)
+    entries = _json_entries(stream) if form == "json" else export_entries(stream)
+    return joined(map(renderer.line, entries), BLOCK_BYTES)
 
 
 def export_entries(stream: io.BufferedReader, *, ended: bool = True) -> Iterator[Entry]:
-    """Yield the entries of the export format. With ``ended=False`` a last one without its blank line is none."""
+    """Yield the entries of the export format. Unless ``ended``, drop a last one without its blank line."""
     while ahead := stream.peek():
         at = 0
-        while True:
-            if usual := _USUAL_ENTRY.match(ahead, at):
-                at = usual.end()
-                cursor, realtime, before, message, after = usual.groups()
-                yield Entry(cursor.decode("ascii", "replace"), int(realtime), *_origin(before + after), message)
-                continue
-            if (end := ahead.find(b"\n\n", at)) < 0:
-                break
-            try:
-                fields = dict([line.split(b"=", 1) for line in ahead[at:end].split(b"\n")])
-            except ValueError:
-                break  # a value that is told by its length, and may hold anything: to be read from its start
-            at = end + 2
-            yield _entry(fields)
+        while usual := _USUAL_ENTRY.match(ahead, at):
+            at = usual.end()
+            cursor, realtime, before, message, after = usual.groups()
+            yield Entry(cursor.decode("ascii", "replace"), int(realtime), *_origin(before + after), message)
         if at:
             stream.read(at)
         else:
@@ -97,7 +74,7 @@ def export_entries(stream: io.BufferedReader, *, ended: bool = True) -> Iterator
 
 
 def _read_fields(stream: io.BufferedReader) -> tuple[dict[bytes, bytes], bool]:
-    """Read one entry field by field; tell also whether its end was there."""
+    """Read one entry field by field. Returns also whether its end was there."""
     fields: dict[bytes, bytes] = {}
     while line := stream.readline(LONGEST_FIELD):
         if line == b"\n":
@@ -119,18 +96,18 @@ def _skip_line(stream: io.BufferedReader, begun: bytes) -> None:
 
 
 def _binary_value(stream: io.BufferedReader) -> bytes:
-    """Read a value that is told by its length: eight bytes, the least significant first, then a newline after it."""
+    """Read a binary value: its length in eight bytes, the least significant first, the value, and a newline."""
     size = int.from_bytes(stream.read(8), "little")
     kept = stream.read(min(size, LONGEST_FIELD))
     left = size - len(kept) + 1
-    while left and (passed := stream.read(min(left, LONGEST_FIELD))):
-        left -= len(passed)
+    while left and (skipped := stream.read(min(left, LONGEST_FIELD))):
+        left -= len(skipped)
     return kept
 
 
 @lru_cache(maxsize=256)
 def _origin(lines: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return identifier, unit and account; most entries have the same lines about them."""
+    """Return identifier, unit and account. Cached, because most entries have the same lines."""
     fields = dict([line.split(b"=", 1) for line in lines.split(b"\n") if line])
     return fields.get(b"SYSLOG_IDENTIFIER", b""), fields.get(b"_SYSTEMD_UNIT", b""), fields.get(b"_UID", b"")
 
@@ -163,7 +140,7 @@ def _json_entries(stream: io.BufferedReader) -> Iterator[Entry]:
 
 
 def _json_texts(stream: io.BufferedReader) -> Iterator[bytes]:
-    """Yield the text of each object: a line, or what json-pretty spreads from a line ``{`` to a line ``}``."""
+    """Yield the text of each object: one line, or with json-pretty the lines from ``{`` to ``}``."""
     spread: list[bytes] = []
     size = 0
     while line := stream.readline(LONGEST_JSON):
@@ -185,20 +162,14 @@ def _json_texts(stream: io.BufferedReader) -> Iterator[bytes]:
 
 
 def _entry_of_json(found: dict[str, Any]) -> Entry:
-    return Entry(
-        cursor=_json_bytes(found.get("__CURSOR", "")).decode("ascii", "replace"),
-        realtime=_microseconds(_json_bytes(found.get("__REALTIME_TIMESTAMP", ""))),
-        identifier=_json_bytes(found.get("SYSLOG_IDENTIFIER", "")),
-        unit=_json_bytes(found.get("_SYSTEMD_UNIT", "")),
-        uid=_json_bytes(found.get("_UID", "")),
-        message=None if found.get("MESSAGE", "") is None else _json_bytes(found.get("MESSAGE", "")),
-    )
+    entry = _entry({name.encode(): _json_bytes(found[name]) for name in _FIELDS if name in found})
+    return entry._replace(message=None) if found.get("MESSAGE", "") is None else entry
 
 
 def _json_bytes(value: Any) -> bytes:
-    """Return a field's bytes: JSON has them as text, as a list of numbers if they are none, or a list of such."""
+    """Return a field's bytes, which JSON has as text, as a list of numbers if binary, or as a list of either."""
     if isinstance(value, list) and value and not isinstance(value[0], int):
-        value = value[-1]  # a field that was given several times
+        value = value[-1]  # the field occurs several times
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")[:LONGEST_FIELD]
     if isinstance(value, list):

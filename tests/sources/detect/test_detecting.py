@@ -15,7 +15,7 @@ from postgrey_exporter.lists import ListFiles
 from postgrey_exporter.parsing.parser import Parser
 from postgrey_exporter.pipeline.ingest import Ingest
 from postgrey_exporter.sources.detect.discover import Detector, Finding
-from postgrey_exporter.sources.detect.source import LOOK_SECONDS, NOTHING_FOUND, SILENCE_SECONDS, DetectingSource
+from postgrey_exporter.sources.detect.source import NOTHING_FOUND, RETRY_SECONDS, SILENCE_SECONDS, DetectingSource
 from postgrey_exporter.sources.file.source import FileSource
 from postgrey_exporter.state.store import Store
 from postgrey_exporter.window import Window
@@ -86,14 +86,14 @@ def test_it_looks_on_until_there_is_something(root: Root, service: Service) -> N
     assert "mail.log: no line of postgrey's" in str(status.error)
     assert "--mail-log or --journal" in str(status.error)
     log = root.write("var/log/syslog", rfc3339([4, 3]))
-    assert service.counted(LOOK_SECONDS - 1) == 0
-    assert service.counted(LOOK_SECONDS) == 2
+    assert service.counted(RETRY_SECONDS - 1) == 0
+    assert service.counted(RETRY_SECONDS) == 2
     assert set(service.ingest.statuses) == {str(log)}
     status = service.ingest.statuses[str(log)]
     assert status.up
     assert status.reason == "detected: the only place with decisions of postgrey's"
     root.append(log, [rfc3339([2])])
-    assert service.counted(LOOK_SECONDS + 1) == 3
+    assert service.counted(RETRY_SECONDS + 1) == 3
 
 
 def test_two_places_with_the_same_lines_are_one_over_restarts_too(root: Root, service: Service) -> None:
@@ -149,7 +149,7 @@ def test_a_silent_place_without_another_one_is_kept(root: Root, service: Service
     assert "no such file" in str(service.ingest.statuses[str(log)].error)
 
 
-def test_the_limit_of_a_handover_is_kept_over_a_crash_before_its_end(root: Root) -> None:
+def test_the_limit_of_a_cut_over_is_kept_over_a_crash_before_its_end(root: Root) -> None:
     detector = Detector("postgrey", UTC, root.path, lambda _: None)
     root.write("var/log/syslog.1", rfc3339([9000, 8000]), 8000)
     root.write("var/log/syslog", rfc3339([20, 10]))

@@ -14,7 +14,7 @@ from support.parts import require
 
 from postgrey_exporter.parsing.parser import Parser
 from postgrey_exporter.sources.detect.discover import SILENT_SECONDS, Detection, Detector, Finding, choose
-from postgrey_exporter.sources.detect.evidence import Evidence
+from postgrey_exporter.sources.detect.signs import Signs
 from postgrey_exporter.sources.file.source import FileSource
 from postgrey_exporter.sources.journal.journalctl import JournalError
 from sources.detect.roots import NOW, Root, headerless, rfc3339, traditional
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 OTHERS = "postfix/smtpd[9]"
 
 
-def in_journal(seconds_ago: float) -> Callable[[float], Evidence]:
-    return lambda now: Evidence(now - seconds_ago, ours=True)
+def in_journal(seconds_ago: float) -> Callable[[float], Signs]:
+    return lambda now: Signs(now - seconds_ago, ours=True)
 
 
-def detect(root: Root, journal: Callable[[float], Evidence | None] = lambda _: None) -> Detection:
+def detect(root: Root, journal: Callable[[float], Signs | None] = lambda _: None) -> Detection:
     return Detector("postgrey", UTC, root.path, journal).detect(NOW)
 
 
@@ -91,15 +91,15 @@ def freebsd(root: Root) -> None:
         ),
         pytest.param(debian_11, in_journal(10), "var/log/mail.log", 5, id="Debian 11, Ubuntu 22.04"),
         pytest.param(docker_mailserver, lambda _: None, "var/log/supervisor/postgrey.log", 5, id="docker-mailserver"),
-        pytest.param(rhel, lambda _: Evidence(), "var/log/maillog", 4, id="RHEL, Fedora, just rotated"),
-        pytest.param(opensuse, lambda _: Evidence(), "var/log/mail", 3, id="openSUSE, just rotated"),
+        pytest.param(rhel, lambda _: Signs(), "var/log/maillog", 4, id="RHEL, Fedora, just rotated"),
+        pytest.param(opensuse, lambda _: Signs(), "var/log/mail", 3, id="openSUSE, just rotated"),
         pytest.param(freebsd, lambda _: None, "var/log/maillog", 4, id="FreeBSD"),
     ],
 )
 def test_a_known_system(
     root: Root,
     system: Callable[[Root], None],
-    journal: Callable[[float], Evidence | None],
+    journal: Callable[[float], Signs | None],
     expected: str,
     decisions_there: int | None,
 ) -> None:
@@ -124,7 +124,7 @@ def test_a_known_system(
         ),
         pytest.param(
             lambda root: root.write("var/log/mail.log", traditional([5], OTHERS)),
-            lambda _: Evidence(),
+            lambda _: Signs(),
             ["mail.log: no line of postgrey's", "journal: no line of postgrey's"],
             id="no postgrey",
         ),
@@ -177,7 +177,7 @@ def test_a_known_system(
     ],
 )
 def test_nothing_found_says_what_was_tried(
-    root: Root, system: Callable[[Root], object], journal: Callable[[float], Evidence | None], words: list[str]
+    root: Root, system: Callable[[Root], object], journal: Callable[[float], Signs | None], words: list[str]
 ) -> None:
     system(root)
     found = detect(root, journal)
@@ -297,7 +297,7 @@ def test_a_log_with_stamps_of_the_future_alone_is_dated_by_its_last_change(root:
 
 
 def finding(name: str, seconds_ago: float | None) -> Finding:
-    return Finding(name, None, Evidence(None if seconds_ago is None else NOW - seconds_ago))
+    return Finding(name, None, Signs(None if seconds_ago is None else NOW - seconds_ago))
 
 
 @pytest.mark.parametrize(

@@ -48,12 +48,12 @@ def test_the_folder_is_not_looked_at_while_nothing_changes(
     log.write(3)
     reader.read()
     reader.read(seconds_later=5)
-    looks = []
-    monkeypatch.setattr(Folder, "look", lambda *_: looks.append(1))
+    scans = []
+    monkeypatch.setattr(Folder, "scan", lambda *_: scans.append(1))
     for _ in range(10):
         log.write(1)
         assert len(reader.read(seconds_later=2)) == 1
-    assert looks == []
+    assert scans == []
 
 
 def test_a_change_within_the_clock_s_tick_of_a_look_is_seen(log: Log, reader: Reader) -> None:

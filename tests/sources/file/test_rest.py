@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postgrey_exporter.sources.file.source import REST_SECONDS
+from postgrey_exporter.sources.file.scanner import REST_SECONDS
 from sources.file.scene import SECONDS_UNTIL_SETTLED, Log, Reader, counted_once
 
 if TYPE_CHECKING:

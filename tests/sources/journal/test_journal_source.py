@@ -15,8 +15,7 @@ import pytest
 from support.parts import require
 
 from postgrey_exporter.parsing.parser import Parser
-from postgrey_exporter.sources.journal import journalctl
-from postgrey_exporter.sources.journal.journalctl import JournalError, NoJournalctlError
+from postgrey_exporter.sources.journal.journalctl import PATIENCE_SECONDS, JournalError, NoJournalctlError
 from postgrey_exporter.sources.journal.source import JournalSource
 from sources.journal.journals import BEGIN, POSTFIX, Journal, decisions, entry, greylisted
 
@@ -40,13 +39,14 @@ def journal(tmp_path: Path) -> Journal:
 class Reader:
     """A source with the numbers of the decisions that it has handed out; `restart` is a crash after a commit."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, patience: float = PATIENCE_SECONDS) -> None:
         self._journal = journal
+        self._patience = patience
         self.position: Position | None = None
         self.restart()
 
     def restart(self) -> None:
-        self.source = JournalSource(WEEK, tag="postgrey", directory=self._journal.directory)
+        self.source = JournalSource(WEEK, tag="postgrey", directory=self._journal.directory, patience=self._patience)
         self.source.resume(json.loads(json.dumps(self.position)))
 
     def read(self, now: float = NOW) -> list[int]:
@@ -298,8 +298,7 @@ def test_a_journalctl_that_hangs_is_ended(journal: Journal, tmp_path: Path, monk
     journal.append(decisions(range(3)))
     pids = tmp_path / "pids"
     program = a_journalctl(tmp_path, f'echo $$ >> {pids}; "$REAL" "$@"; exec tail -f /dev/null', monkeypatch)
-    monkeypatch.setattr(journalctl, "PATIENCE_SECONDS", 0.3)
-    reader = Reader(journal)
+    reader = Reader(journal, patience=0.3)
     assert reader.read() == [0, 1, 2]
     assert "has been silent for 0.3 s" in str(reader.source.status().error)
     with pytest.raises(ProcessLookupError):

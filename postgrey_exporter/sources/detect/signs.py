@@ -1,4 +1,4 @@
-"""What the lines of a log tell about who writes there: postgrey, a silent one, an old one, or another program."""
+"""What a log's lines show about their writer: postgrey, a quiet or an old postgrey, or another greylister."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
 OTHER_GREYLISTERS: Final = ("sqlgrey", "gld", "milter-greylist", "rspamd", "cbpolicyd")
-"""Programs that greylist too, by their syslog tags. None of their lines is a decision of postgrey's."""
+"""Other programs that greylist, by their syslog tags. None of their lines is a decision of postgrey's."""
 
 _GREYLISTS: Final = re.compile(rb"grey", re.IGNORECASE)
-_TAG_AT_ITS_PLACE: Final = re.compile(
+_HEADER: Final = re.compile(
     rb"(?:[A-Z][a-z][a-z] [ 0-3]?[0-9] [0-9:.]+|[0-9]{4}-[0-9]{2}-[0-9]{2}T[^ \n]+)"
     rb" (?:<[^> \n]+> )?[^ \n]+ ([^\s:\[\]]+)(?:\[[0-9]+\])?: (?:\[ID [^\]\n]+\] )?"
 )
@@ -30,11 +30,11 @@ _WHITELISTED: Final = re.compile(rb"whitelisted: ")
 
 
 class Remark(NamedTuple):
-    """Something about the lines of a log that an operator has to know."""
+    """What an operator has to know about a log."""
 
     text: str
     remedy: str | None = None
-    """What to do; ``None`` when it is no fault."""
+    """What to do; ``None`` if it is no fault."""
 
     def __str__(self) -> str:
         """Return both in one line."""
@@ -42,34 +42,34 @@ class Remark(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What was seen in some lines of a log."""
+class Signs:
+    """What some lines of a log show."""
 
     newest_decision: float | None = None
     """The time of postgrey's latest decision, in seconds since the epoch; at most a day ahead of the present."""
     ours: bool = False
-    """Whether any line is postgrey's, decision or not."""
+    """Whether any line is postgrey's, a decision or not."""
     whitelisted: bool = False
-    """Whether postgrey took clients into its auto-whitelist: all that it says with ``--quiet``."""
+    """Whether postgrey added clients to its auto-whitelist: the only thing that it logs with ``--quiet``."""
     old: bool = False
-    """Whether a postgrey before 1.28 writes here: it names deliveries only, what it greylists goes unsaid."""
+    """Whether a postgrey before 1.28 writes here: it logs deliveries and not what it greylists."""
     other_tags: frozenset[str] = frozenset()
-    """Syslog tags that are not postgrey's and have lines that look like its decisions."""
+    """Syslog tags other than postgrey's whose lines look like its decisions."""
     other_greylisters: frozenset[str] = frozenset()
-    disowned: frozenset[str] = frozenset()
-    """Who logs to the journal under postgrey's identifier without being postgrey, see `journal_entry`."""
+    unverified: frozenset[str] = frozenset()
+    """Units and accounts that log to the journal under postgrey's identifier and are not postgrey's."""
 
-    def merged(self, other: Evidence) -> Evidence:
-        """Return what was seen in both."""
-        decisions = [e.newest_decision for e in (self, other) if e.newest_decision is not None]
-        return Evidence(
+    def __or__(self, other: Signs) -> Signs:
+        """Return what both show."""
+        decisions = [one.newest_decision for one in (self, other) if one.newest_decision is not None]
+        return Signs(
             max(decisions, default=None),
             self.ours or other.ours,
             self.whitelisted or other.whitelisted,
             self.old or other.old,
             self.other_tags | other.other_tags,
             self.other_greylisters | other.other_greylisters,
-            self.disowned | other.disowned,
+            self.unverified | other.unverified,
         )
 
     @property
@@ -79,50 +79,34 @@ class Evidence:
 
     def remarks(self) -> list[Remark]:
         """Return what an operator has to know."""
-        said = []
+        remarks = []
         if self.quiet:
-            said.append(
-                Remark(
-                    "postgrey says 'whitelisted:' and no decision, it runs with --quiet",
-                    "remove --quiet from postgrey's options and restart it",
-                )
-            )
+            text = "postgrey says 'whitelisted:' and no decision, it runs with --quiet"
+            remarks.append(Remark(text, "remove --quiet from postgrey's options and restart it"))
         if self.old:
-            said.append(
-                Remark(
-                    "a postgrey before 1.28 writes here, it logs deliveries only", "update postgrey to 1.28 or newer"
-                )
-            )
-        if self.newest_decision is None:
-            said += [
-                Remark(
-                    f"postgrey's decisions come under the tag {tag!r}",
-                    f"start the exporter with {command('--syslog-tag', tag)}",
-                )
-                for tag in sorted(self.other_tags)
-            ]
-        said += [
-            Remark(f"{name} greylists here, which is another program") for name in sorted(self.other_greylisters)
+            text = "a postgrey before 1.28 writes here, it logs deliveries only"
+            remarks.append(Remark(text, "update postgrey to 1.28 or newer"))
+        for tag in sorted(self.other_tags) if self.newest_decision is None else ():
+            remedy = f"start the exporter with {command('--syslog-tag', tag)}"
+            remarks.append(Remark(f"postgrey's decisions come under the tag {tag!r}", remedy))
+        texts = [f"{name} greylists here, which is another program" for name in sorted(self.other_greylisters)]
+        texts += [
+            f"entries under postgrey's identifier by {who} don't count: neither its unit nor root nor its account"
+            for who in sorted(self.unverified)
         ]
-        said += [
-            Remark(
-                f"entries under postgrey's identifier by {who} don't count: neither its unit nor root nor its account"
-            )
-            for who in sorted(self.disowned)
-        ]
-        return said
+        return remarks + [Remark(text) for text in texts]
 
 
 class Examiner:
-    """Gathers evidence from blocks of lines."""
+    """Finds signs in blocks of lines."""
 
     def __init__(self, tag: str, zone: tzinfo | None) -> None:
-        """Take postgrey's syslog tag, and the zone of stamps without one (``None``: the system's)."""
+        """Create an examiner for postgrey's syslog tag. ``zone`` is for times without one (``None``: local time)."""
         self._tag = tag
         self._parser = Parser(tag, zone)
         self._headers = HeaderReader(zone)
 
-    def examine(self, lines: bytes, seen_at: float, present: float = inf) -> Evidence:
+    def examine(self, lines: bytes, seen_at: float, present: float = inf) -> Signs:
         """Return what whole lines show. ``seen_at`` and ``present`` as in `Parser.parse`.
 
         Stamps of the future tell no time beside others that can be true.
@@ -133,7 +117,7 @@ class Examiner:
         credible = [decision.time for decision in parsed.decisions if decision.time <= latest]
         tags = {text for text, _ in _messages(lines, b"action=", _DECISION)}
         tag = self._tag
-        return Evidence(
+        return Signs(
             newest_decision=max(credible, default=seen_at) if parsed.decisions else None,
             ours=bool(parsed.decisions or parsed.no_decision or parsed.malformed),
             whitelisted=any(text in {tag, ""} for text, _ in _messages(lines, b"whitelisted: ", _WHITELISTED)),
@@ -143,7 +127,7 @@ class Examiner:
         )
 
     def newest_reload(self, lines: bytes, seen_at: float, present: float) -> float | None:
-        """Return when postgrey last read its whitelists again, by whole lines; without a header: ``seen_at``.
+        """Return when postgrey last reloaded its whitelists; ``seen_at`` for a line without a header.
 
         A stamp of the future tells nothing.
         """
@@ -158,14 +142,14 @@ class Examiner:
 
 
 def _messages(lines: bytes, needle: bytes, shape: re.Pattern[bytes]) -> Iterator[tuple[str, int]]:
-    """Yield the tag and the start of each message that has a shape; a message without a header has the tag ``""``.
+    """Yield the tag and the start of each message that ``shape`` matches; the tag is ``""`` without a header.
 
-    ``needle`` is a text that each such message has near its start.
+    ``needle`` is a text that every such message has near its start.
     """
     at = lines.find(needle)
     while at >= 0:
         start = lines.rfind(b"\n", 0, at) + 1
-        header = _TAG_AT_ITS_PLACE.match(lines, start)
+        header = _HEADER.match(lines, start)
         message = header.end() if header else start
         if message <= at and shape.match(lines, message):
             yield header[1].decode("ascii", "replace") if header else "", message
@@ -176,7 +160,7 @@ def _greylists(lines: bytes, name: str) -> bool:
     for opening in (b" %s[" % name.encode(), b" %s: " % name.encode()):
         at = lines.find(opening)
         while at >= 0:
-            header = _TAG_AT_ITS_PLACE.match(lines, lines.rfind(b"\n", 0, at) + 1)
+            header = _HEADER.match(lines, lines.rfind(b"\n", 0, at) + 1)
             if header and header.start(1) == at + 1:
                 end = lines.find(b"\n", header.end())
                 if name != "rspamd" or _GREYLISTS.search(lines, header.end(), len(lines) if end < 0 else end):
