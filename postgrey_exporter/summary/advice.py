@@ -92,11 +92,9 @@ def advise(
         return Advice("ignore", (_from_lines, lines.attempts, attempts, lines.evidence), None)
     advice = _on_servers(parties.servers)
     if advice.kind == "look" and propose:
-        return Advice(
-            advice.kind,
-            advice.reason,
-            whitelist_entry(parties.servers.names(), parties.lines.names() | ignored(), domain),
-        )
+        others = _others(parties)
+        worthy = parties.mail if others.lost > others.delivered else parties.servers  # bots never come back
+        return Advice(advice.kind, advice.reason, _line_for(worthy, parties, ignored(), domain))
     return advice
 
 
@@ -104,17 +102,20 @@ def _on_pool(domain: str, parties: Parties, ignored: AbstractSet[str], *, propos
     known, covered_attempts, attempts = parties.mail.evidence, parties.mail.attempts, _attempts(parties)
     outnumbered = _is_outnumbered(parties)
     is_alone = covered_attempts == attempts and not ignored
-    if not propose and (is_alone or outnumbered):
-        # Where nothing else is to be told from its servers, there is a line. All clients have attempts.
-        entry = None
-    else:
-        names = parties.mail.names()
-        entry = whitelist_entry(names, (parties.servers.names() - names) | parties.lines.names() | ignored, domain)
+    # Where nothing else is to be told from its servers, there is a line. All clients have attempts.
+    is_needed = propose or not (is_alone or outnumbered)
+    entry = _line_for(parties.mail, parties, ignored, domain) if is_needed else None
     if outnumbered:
         return Advice("look", (_outnumbered, parties), entry)
     if entry is None and not is_alone:
         return Advice("look", (_no_line_tells, known), None)
     return Advice("whitelist", (_pool, known, covered_attempts, attempts), entry)
+
+
+def _line_for(party: Party, parties: Parties, ignored: AbstractSet[str], domain: str) -> str | None:
+    """Return the line that covers a party's clients and no other client of the domain."""
+    names = party.names()
+    return whitelist_entry(names, (parties.servers.names() - names) | parties.lines.names() | ignored, domain)
 
 
 def _attempts(parties: Parties) -> int:

@@ -126,6 +126,26 @@ def test_others_that_outnumber_a_pool_and_whose_mail_does_not_arrive_make_it_a_l
     assert (found.kind, found.entry) == (kind, r"/^mta[0-9]+\.mail\.example\.com$/")
 
 
+@pytest.mark.parametrize(
+    ("others", "covered"),
+    [
+        pytest.param(
+            evidence(9, delivered=4, lost=5), r"/^mta[0-9]+\.mail\.example\.com$/", id="most never come back"
+        ),
+        pytest.param(evidence(9, delivered=4, lost=4), r"/\.mail\.example\.com$/", id="half come back"),
+    ],
+)
+def test_the_line_of_a_look_covers_no_clients_that_mostly_never_come_back(others: Evidence, covered: str) -> None:
+    too_few = servers(evidence(2, delivered=2), networks=1)
+    found = beside(too_few, others, 3000)
+    assert (found.kind, found.entry) == ("look", covered)
+
+
+def test_a_look_at_clients_that_mostly_never_come_back_proposes_no_line() -> None:
+    found = advised(unclear=servers(evidence(9, delivered=4, lost=5)))
+    assert (found.kind, found.entry) == ("look", None)
+
+
 def test_why_tells_the_share_that_the_entry_covers_and_what_outnumbers_the_pool() -> None:
     beside_lines = advised(LITTLE_POOL, lines=LINES._replace(attempts=3002))
     assert beside_lines.why.endswith("5 arrived after 2 h 0 min in the median; the entry covers 10 of 3012 attempts")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from functools import lru_cache
 from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING, Final
+
+from jinja2 import Environment, PackageLoader
 
 from postgrey_exporter import __version__
 from postgrey_exporter.exporter.http.message import Answer
@@ -14,8 +15,6 @@ from postgrey_exporter.exporter.http.rows import Gatherer, PageLimits
 from postgrey_exporter.pipeline.background import Background
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-
     from postgrey_exporter.exporter.http.message import Request
     from postgrey_exporter.exporter.service import Service
     from postgrey_exporter.exporter.view import View
@@ -44,6 +43,8 @@ class Page:
         self._telemetry_path = telemetry_path
         self._threshold = threshold
         self._gatherer = Gatherer(service, threshold, limits)
+        templates = Environment(loader=PackageLoader("postgrey_exporter.exporter.http"), autoescape=True)
+        self._template = templates.get_template("index.html")
         self._background = Background()
         self._latest: Answer | None = None
         self._made_of: View | None = None
@@ -83,7 +84,7 @@ class Page:
             self._stays_until = loop.time() + _REST * (loop.time() - begun)
 
     def _written(self, view: View) -> str:
-        return _template().render(
+        return self._template.render(
             version=__version__,
             telemetry_path=self._telemetry_path,
             threshold=self._threshold,
@@ -91,13 +92,3 @@ class Page:
             sources=view.sources,
             tables=self._gatherer.tables(view),
         )
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    # Imported late: where nobody looks at the page, its ten megabytes are not needed.
-    from jinja2 import Environment, PackageLoader  # noqa: PLC0415
-
-    return Environment(loader=PackageLoader("postgrey_exporter.exporter.http"), autoescape=True).get_template(
-        "index.html"
-    )
