@@ -13,7 +13,7 @@ from postgrey_exporter.cli import options
 from postgrey_exporter.cli.gathering import GatheringSettings, gather
 from postgrey_exporter.cli.output import say
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.parsing.syslog import CLOCK_SKEW
+from postgrey_exporter.parsing.header import CLOCK_SKEW
 from postgrey_exporter.report.nagios import PluginResult, Range, check, unknown
 from postgrey_exporter.settings import DEFAULT_THRESHOLD, parse_duration
 from postgrey_exporter.wording import duration
@@ -118,11 +118,8 @@ def command(
 def _hindrance(gathered: Gathered, *, from_logs: bool, max_age: int | None) -> list[str]:
     """Return what makes the counts say nothing."""
     found = [f"{_LIST_NAMES[status.list]} {status.error}" for status in gathered.lists.statuses() if not status.up]
-    if not gathered.postgrey_lines:
-        found.append(
-            "there is no line of postgrey's: it may log elsewhere (on Debian 12 to the journal), under another tag "
-            "(--syslog-tag), or not at all (--quiet)"
-        )
+    if gathered.blind is not None:
+        found.append(gathered.blind)
     limit = parse_duration(_LOG_MAX_AGE if from_logs else _STATE_MAX_AGE) if max_age is None else max_age
     age = None if gathered.newest is None else time.time() - gathered.newest
     what = "the newest log was last written to" if from_logs else "the exporter last looked at its sources"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,7 +14,9 @@ import click
 from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.cli.progress import Progress
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.parsing.parser import DECISION, MALFORMED, NO_DECISION, Parser
+from postgrey_exporter.parsing.line import DECISION
+from postgrey_exporter.parsing.parser import Parser
+from postgrey_exporter.parsing.remarks import why_nothing
 from postgrey_exporter.pipeline.batch import BatchResult, LogReader, Period
 from postgrey_exporter.settings import default_state, parse_moment
 from postgrey_exporter.summary.domain import Standings, standings
@@ -54,8 +57,10 @@ class Gathered(NamedTuple):
     standings: Standings
     lists: ListFiles
     problems: tuple[str, ...]
-    postgrey_lines: int
-    """Lines of postgrey's, decisions or not; 0 means that the log is not the one."""
+    blind: str | None
+    """Why nothing can be told, and what to do, if no decision of postgrey's was seen."""
+    oddities: tuple[str, ...]
+    """What is to be said of lines that were not understood, one sentence for each form."""
     newest: float | None
     """When the newest log was written to, or the state last had news; seconds since the epoch."""
     clients: Callable[[], Iterable[tuple[Client, int, int]]]
@@ -104,7 +109,28 @@ def _from_logs(
             reader.read_stream(sys.stdin.buffer, settings.syslog_tag)
     finally:
         progress.close()
-    return _gathered(reader.result, period, lists, now, propose=propose)
+    if reader.result.logs and not reader.result.tally.lines[DECISION]:
+        blind = _why_blind(settings, files, reader.result.tally.lines, now)
+    else:
+        blind = None
+    return _gathered(reader.result, period, lists, now, blind, propose=propose)
+
+
+def _why_blind(
+    settings: GatheringSettings, files: Iterable[Path], lines: Mapping[str, int], now: float
+) -> str | None:
+    """Return why logs without a decision tell nothing; ``None`` if one was rotated after its latest decision."""
+    from postgrey_exporter.sources.compression import LogFileError  # noqa: PLC0415 - rarely needed
+    from postgrey_exporter.sources.detect.examine import FileExaminer  # noqa: PLC0415
+    from postgrey_exporter.sources.detect.signs import Examiner, Signs  # noqa: PLC0415
+
+    signs = Signs()
+    for file in files:
+        with suppress(LogFileError):
+            signs |= FileExaminer(Examiner(settings.syslog_tag, settings.timezone)).examine(file, now)
+    if signs.newest_decision is not None and signs.newest_decision >= settings.window.first_hour(now) * HOUR:
+        return None
+    return why_nothing(lines, signs.others())
 
 
 def _from_detected(
@@ -120,10 +146,15 @@ def _from_detected(
         reader.read_source(detecting_source(settings.syslog_tag, settings.timezone, settings.window, {}))
     finally:
         progress.close()
-    return _gathered(reader.result, period, lists, now, propose=propose)
+    lines = reader.result.tally.lines
+    return _gathered(
+        reader.result, period, lists, now, None if lines[DECISION] else why_nothing(lines), propose=propose
+    )
 
 
-def _gathered(result: BatchResult, period: Period, lists: ListFiles, now: float, *, propose: bool) -> Gathered:
+def _gathered(
+    result: BatchResult, period: Period, lists: ListFiles, now: float, blind: str | None, *, propose: bool
+) -> Gathered:
     if not result.logs:
         raise PostgreyExporterError("; ".join(result.problems))
     tally = result.tally
@@ -135,7 +166,8 @@ def _gathered(result: BatchResult, period: Period, lists: ListFiles, now: float,
         standings=standings(tally.facts(), lists.lists, _end(period, tally, now), propose=propose),
         lists=lists,
         problems=tuple(result.problems),
-        postgrey_lines=sum(tally.lines[outcome] for outcome in (DECISION, NO_DECISION, MALFORMED)),
+        blind=blind,
+        oddities=tuple(sorted(result.oddities)),
         newest=result.newest,
         clients=tally.clients,
     )
@@ -169,7 +201,10 @@ def _from_state(
             standings=standings(reader.facts(first_hour, last_hour), lists.lists, now, propose=propose),
             lists=lists,
             problems=(),
-            postgrey_lines=reader.postgrey_lines(),
+            blind=None
+            if any(reader.decisions(settings.window.first_hour(now)).values())
+            else why_nothing(reader.lines()),
+            oddities=(),
             newest=reader.looked_at(),
             clients=lambda: _clients_of_state(path, first_hour, last_hour),
         )

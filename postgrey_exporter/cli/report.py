@@ -36,7 +36,7 @@ def command(threshold: int, limit: int | None, form: str, **gathering_options: A
     LOG is a file, plain or compressed by gzip, bzip2, xz or zstd, or - for standard input. Without LOG the command
     reads the exporter's state; without a state it finds postgrey's log and reads the last --window of it.
 
-    Exit status: 0 if each log was read to its end, 1 if not; the counts are partial then.
+    Exit status: 0 if each log was read to its end, 1 if not, or if no decision of postgrey's was seen.
     """
     gathered = gather(GatheringSettings(**gathering_options), propose=form != "table")
     report = Report(
@@ -52,7 +52,9 @@ def command(threshold: int, limit: int | None, form: str, **gathering_options: A
     sys.stdout.flush()
     for problem in gathered.problems:
         complain(f"{problem}; the counts are partial")
-    return 1 if gathered.problems else 0
+    for remark in (*gathered.oddities, *([gathered.blind] if gathered.blind else [])):
+        complain(remark)
+    return 1 if gathered.problems or gathered.blind else 0
 
 
 def _rendered(report: Report, form: str) -> Iterable[str]:

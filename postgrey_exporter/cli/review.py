@@ -60,7 +60,7 @@ def command(threshold: int, **gathering_options: Any) -> int:
 def _check(gathered: Gathered) -> None:
     """Make sure that the counts say something. Raises `PostgreyExporterError`."""
     errors = [str(status.error) for status in gathered.lists.statuses() if not status.up]
-    if not gathered.postgrey_lines:
-        errors.append("there is no line of postgrey's: it may log elsewhere, under another tag, or not at all")
+    if gathered.blind is not None:
+        errors.append(gathered.blind)
     if errors:
         raise PostgreyExporterError("; ".join(errors))

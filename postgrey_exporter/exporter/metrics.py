@@ -16,7 +16,7 @@ from prometheus_client.core import (
 from postgrey_exporter import __version__
 from postgrey_exporter.decision import DECISION_LABELS, EARLY_RETRY, NEW
 from postgrey_exporter.exporter.text_format import ByDomain, label
-from postgrey_exporter.parsing.parser import OUTCOMES
+from postgrey_exporter.parsing.line import OUTCOMES
 from postgrey_exporter.state.messages import DELAY_BOUNDS
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def _sources(view: View) -> Iterator[Metric]:
     lines = CounterMetricFamily(
         "postgrey_exporter_source_lines",
         "Lines read, by outcome: decision; no_decision (postgrey says something else); foreign (another program's); "
-        "malformed (postgrey's, not understood).",
+        "malformed (postgrey's, not understood); near_miss (a decision's words behind no known header).",
         labels=("source", "outcome"),
     )
     future = CounterMetricFamily(

@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.exporter.log_limit import LogLimit
-from postgrey_exporter.parsing.parser import DECISION
+from postgrey_exporter.parsing.line import DECISION, OUTCOMES
+from postgrey_exporter.parsing.remarks import why_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,17 +76,13 @@ class StatusLog:
         for name, status in statuses.items():
             if not status.up:
                 continue
-            read = sum(total for (source, _), total in lines.items() if source == name)
+            read = sum(lines.get((name, outcome), 0) for outcome in OUTCOMES)
             decisions = lines.get((name, DECISION), 0)
             if decisions:
                 _log.info("%s: %d decisions of postgrey's in %d lines so far", name, decisions, read)
             else:
-                _log.warning(
-                    "%s: none of the %d lines read is a decision of postgrey's: it may log elsewhere (on Debian 12 "
-                    "to the journal), under another tag (--syslog-tag), or not at all (--quiet)",
-                    name,
-                    read,
-                )
+                by_outcome = {outcome: total for (source, outcome), total in lines.items() if source == name}
+                _log.warning("%s: %s", name, why_nothing(by_outcome))
 
 
 def _log_list(status: ListFileStatus) -> None:

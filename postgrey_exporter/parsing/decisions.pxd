@@ -36,6 +36,8 @@ cdef class Decisions:
     cdef Rows rows
     cdef Text texts
     cdef readonly object lines
+    cdef readonly set oddities
+    cdef public object carry
     cdef readonly size_t future
 
     cdef Line *add_line(self, const unsigned char *text, size_t name_size, size_t address_size) except NULL nogil

@@ -2,13 +2,14 @@
 
 from collections import Counter
 
+from libc.math cimport NAN, isnan
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from postgrey_exporter.parsing.field cimport LONGEST_ADDRESS, LONGEST_NAME
 from postgrey_exporter.parsing.hashing cimport KeyedHash
 from postgrey_exporter.memory.table cimport Rows, Text
 
-from postgrey_exporter.decision import DECISION_LABELS
+from postgrey_exporter.decision import DECISION_LABELS, Client, Decision
 
 cdef enum:
     USUAL_ROWS = 1000
@@ -27,6 +28,7 @@ cdef class Decisions:
         self.rows.reserve(USUAL_ROWS)
         self.texts.reserve(USUAL_ROWS * USUAL_TEXT)
         self.lines = Counter()
+        self.oddities = set()
 
     def __len__(self):
         return self.rows.used
@@ -51,6 +53,31 @@ cdef class Decisions:
         line.delay = delay
         line.verdict = verdict
         line.times = times
+
+    def last(self):
+        if not self.rows.used:
+            return None
+        cdef Line *line = <Line *>self.rows.at(self.rows.used - 1)
+        cdef bytes text = self.texts.at(line.text)[: line.name_size + 1 + line.address_size]
+        name, address = text[: line.name_size].decode(), text[line.name_size + 1 :].decode()
+        return Decision(
+            line.time,
+            *DECISION_LABELS[line.verdict],
+            Client(name, address),
+            None if line.delay < 0 else line.delay,
+            <int64_t>line.message,
+            line.times,
+        )
+
+    def newest(self, double latest):
+        cdef double found = NAN
+        cdef double time
+        cdef size_t at
+        for at in range(self.rows.used):
+            time = (<Line *>self.rows.at(at)).time
+            if time <= latest and not time <= found:
+                found = time
+        return None if isnan(found) else found
 
     def date_by_arrival(self, double latest, double arrival):
         cdef Line *line

@@ -1,60 +1,42 @@
-"""From blocks of log lines to decisions: the one place that knows how postgrey writes.
+"""From blocks of log lines to decisions.
 
 A line is postgrey's only by its syslog tag at its place in the header or, where the log has no headers, by
-``action=`` at the very start of the line. Everything else in a line may be an attacker's text. Inside a line of
-postgrey's the fields are read from the left, so that what a sender address contains never takes part.
+``action=`` at the very start of the line. Everything else in a line may be an attacker's text.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass, field
-from math import inf, isnan
-from typing import TYPE_CHECKING, Final
+from math import inf, isnan, nan
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from postgrey_exporter.decision import PASS, TRIPLET_FOUND, Decision
 from postgrey_exporter.parsing.decisions import Decisions
-from postgrey_exporter.parsing.fields import LONGEST_MESSAGE, client_of, message_of, verdict_of
 from postgrey_exporter.parsing.hashing import KEY_SIZE, KeyedHash
-from postgrey_exporter.parsing.syslog import CLOCK_SKEW, HeaderReader
+from postgrey_exporter.parsing.header import CLOCK_SKEW, HeaderReader
+from postgrey_exporter.parsing.line import AUTO_WHITELISTED, DECISION, FOREIGN, MALFORMED, NEAR_MISS, Carry, Line
+from postgrey_exporter.parsing.message import AUTO_WHITELISTED_BEGIN, MessageReader, shape_of, times_of
 from postgrey_exporter.parsing.usual import UsualLines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
 
+    from postgrey_exporter.decision import Decision
+
+T = TypeVar("T")
 
 DEFAULT_TAG: Final = "postgrey"
 
-DECISION: Final = "decision"
-NO_DECISION: Final = "no_decision"
-FOREIGN: Final = "foreign"
-MALFORMED: Final = "malformed"
-OUTCOMES: Final = (DECISION, NO_DECISION, FOREIGN, MALFORMED)
-"""What a line can be: a decision; postgrey's, but none; another program's; postgrey's and not understood."""
-
-_HOLE: Final = b"\0"  # see `sources.lines.without_holes`
-MOST_REPEATS: Final = (1 << 31) - 1
-"""What rsyslog can count up to: it prints its counter by ``%d`` (ratelimitGenRepMsg in runtime/ratelimit.c)."""
-_MOST_DIGITS: Final = 10
-_MOST_DELAY_SECONDS: Final = (1 << 31) - 1  # what is kept of a delay; postgrey forgets a triplet long before
-_FIELD: Final = rb"(?:delay|client_name|client_address|sender|recipient)="
-
-# Source of the field order: mylog_action in postgrey 1.37; an empty field is left out. A reason of a patched
-# build is free text, commas included, and ends where a known field begins.
-_MESSAGE: Final = re.compile(
-    rb"(?:[0-9A-Za-z]+: )?action=(greylist|pass)"
-    rb"(?:, reason=([^,\n]*(?:,(?! " + _FIELD + rb")[^,\n]*)*))?"
-    rb"(?:, delay=([0-9]{1,10}))?"
-    rb"(?:, client_name=([^,\s]*))?"
-    rb"(?:, client_address=([^,\s]+))?"
-    rb"((?:, (?:sender|recipient)=[^\n]*)?)[ \r]*"
-)
-_CLAIMS_DECISION: Final = re.compile(rb"(?:[0-9A-Za-z]+: )?action=")
-_BEFORE_1_28: Final = re.compile(rb"delayed ([0-9]{1,10}) seconds: client=([^,\s]*)((?:, [^\n]*)?)")
-# rsyslog's $RepeatedMsgReduction, the default on Ubuntu.
-_REPEATED_BEGIN: Final = b"message repeated "
-_REPEATED: Final = re.compile(_REPEATED_BEGIN + rb"([0-9]+) times: \[ ([^\n]*)\][ \r]*")
+_HOLE: Final = b"\0"  # see `sources.blocks.without_holes`
+_DECISION_WORDS: Final = re.compile(rb"action=(?:greylist|pass), reason=")
+# inetutils and the BSDs say so of the line before, without a tag.
+_LAST_REPEATED: Final = re.compile(rb"last message repeated ([0-9]+) times?[ \r]*")
+_LONGEST_LOOK_BACK: Final = 64 << 10
+"""Bytes in front of a bare message in which a stamp is looked for, where no line of a usual form comes before."""
+_MOST_ODDITIES: Final = 10
 
 
 @dataclass(slots=True)
@@ -62,9 +44,8 @@ class Parsed:
     """What a block of lines held."""
 
     decisions: list[Decision] = field(default_factory=list)
-    no_decision: int = 0
-    malformed: int = 0
-    foreign: int = 0
+    lines: Counter[str] = field(default_factory=Counter)
+    """By outcome, see `OUTCOMES`, and by sign."""
     future: int = 0
     """How many decisions carried a stamp of the future, and are dated by when they were there."""
 
@@ -81,139 +62,135 @@ class Parser:
         self.keyed = KeyedHash(secret)
         """What a tally hashes with that takes this parser's decisions."""
         self._options = tag, zone, secret
-        tag_text = b" " + tag.encode()
-        self._tag = re.compile(re.escape(tag_text) + rb"(?:\[[0-9]+\])?: (?:\[ID [0-9]+ [a-z0-9]+\.[a-z]+\] )?")
-        self._headers = HeaderReader(zone)
-        self._usual = UsualLines(tag_text, self._headers, self.keyed)
+        self.headers = HeaderReader(tag, zone)
+        self._messages = MessageReader(self.keyed)
+        self.usual = UsualLines(b" " + tag.encode(), self.headers, self.keyed)
 
     def another(self) -> Parser:
         """Return one for another thread, whose decisions go together with those of this one."""
         return Parser(*self._options)
 
-    def read(self, lines: bytes | memoryview, seen_at: float, present: float = inf) -> Decisions:
+    def read(
+        self,
+        lines: bytes | memoryview,
+        seen_at: float,
+        present: float = inf,
+        before: Callable[[], Carry] = Carry,
+    ) -> Decisions:
         """Return the decisions of whole lines, the last one with or without its newline.
 
         ``seen_at`` (seconds since the epoch) is when the lines were there at the latest: it gives the year to
-        stamps without one, and the time to lines without a header. A stamp more than `syslog.CLOCK_SKEW` ahead of the
-        ``present`` can't be true: the line is dated by when it was there.
+        stamps without one, and the time to bare messages where no stamp comes before. A stamp more than
+        `header.CLOCK_SKEW` ahead of the ``present`` can't be true: the line is dated by when it was there. ``before``
+        returns what the lines before these have left; it is called only if these need it.
         """
-        decisions = Decisions()
         seen_at = min(seen_at, present)
-        others = Parsed()
-
-        def read_unusual(line: bytes) -> None:
-            before = len(others.decisions)
-            others.foreign += not self._read_line(line, seen_at, others)
-            for decision in others.decisions[before:]:
-                decisions.add(decision, self.keyed)
-
-        usual, foreign = self._usual.read(lines, seen_at, decisions, read_unusual)
+        decisions = Decisions()
+        context = _Context(self, decisions, seen_at, before)
+        usual, foreign = self.usual.read(lines, seen_at, decisions, context.read_unusual)
+        decisions.carry = Carry(context.last_moment(), context.last_decision())
         decisions.date_by_arrival(_latest(present), seen_at)
-        decisions.lines[DECISION] = usual + len(others.decisions)
-        decisions.lines[NO_DECISION] = others.no_decision
-        decisions.lines[FOREIGN] = foreign + others.foreign
-        decisions.lines[MALFORMED] = others.malformed
+        decisions.lines[DECISION] += usual
+        decisions.lines[FOREIGN] += foreign
         return decisions
 
     def parse(self, lines: bytes, seen_at: float, present: float = inf) -> Parsed:
         """Return what whole lines hold, each decision by itself; by the long way alone: the same as `read`."""
         parsed = Parsed()
         seen_at = min(seen_at, present)
+        carry = Carry()
         for line in lines.removesuffix(b"\n").split(b"\n") if lines else ():
-            parsed.foreign += not self._read_line(line.lstrip(_HOLE), seen_at, parsed)
+            read = self.read_line(line.lstrip(_HOLE), seen_at, _always(carry.moment), _always(carry.decision))
+            parsed.lines.update(read.kinds)
+            parsed.decisions += [] if read.decision is None else [read.decision]
+            carry = Carry(carry.moment if read.moment is None else read.moment, read.decision)
         latest = _latest(present)
         parsed.future = sum(decision.time > latest for decision in parsed.decisions)
-        if parsed.future:
-            parsed.decisions = [
-                decision._replace(time=seen_at) if decision.time > latest else decision
-                for decision in parsed.decisions
-            ]
+        parsed.decisions = [
+            decision._replace(time=seen_at) if decision.time > latest else decision for decision in parsed.decisions
+        ]
         return parsed
 
-    def _read_line(self, line: bytes, seen_at: float, parsed: Parsed) -> bool:
-        """Note what a line of any form is, and tell whether it is postgrey's."""
-        moment, start = self._header(line, seen_at)
-        if moment is None:
-            return False
-        if isnan(moment):
-            parsed.malformed += 1
-        else:
-            self._read_message(line, start, len(line), moment, parsed)
-        return True
-
-    def _header(self, line: bytes, seen_at: float) -> tuple[float | None, int]:
-        """Return the moment of a line that is postgrey's, and where its message begins."""
-        tag = self._tag.search(line)
-        while tag is not None:
-            moment = self._headers.moment(line, 0, tag.start(), seen_at)
-            if moment is not None:
-                return moment, tag.end()
-            # The blank behind what is no tag may be the one before the tag.
-            tag = self._tag.search(line, tag.start() + 1)
-        return (seen_at if _CLAIMS_DECISION.match(line) else None), 0
-
-    def _read_message(self, line: bytes, start: int, end: int, moment: float, parsed: Parsed) -> None:
-        if end - start > LONGEST_MESSAGE:
-            # Postgrey writes none like it, and to look into it takes a hundred times its memory.
-            if _CLAIMS_DECISION.match(line, start, end) or line.startswith(_REPEATED_BEGIN, start, end):
-                parsed.malformed += 1
-            else:
-                parsed.no_decision += 1
-            return
-        message = _MESSAGE.fullmatch(line, start, end)
-        if message is not None:
-            decision = self._decision(moment, *message.groups())
-            if decision is None:
-                parsed.malformed += 1
-            else:
-                parsed.decisions.append(decision)
-        elif _CLAIMS_DECISION.match(line, start, end):
-            parsed.malformed += 1
-        elif repeated := _REPEATED.fullmatch(line, start, end):
-            self._read_repeated(repeated, moment, parsed)
-        # ``client=`` was the name where there was one, else the address.
-        elif old := _BEFORE_1_28.fullmatch(line, start, end):
-            client = client_of(None, old[2]) or client_of(old[2], None)
-            if client is None:
-                parsed.malformed += 1
-            else:
-                key = message_of(self.keyed, old[3], b", from=", b", to=")
-                parsed.decisions.append(
-                    Decision(moment, PASS, TRIPLET_FOUND, client, min(int(old[1]), _MOST_DELAY_SECONDS), key)
-                )
-        else:
-            parsed.no_decision += 1
-
-    def _read_repeated(self, repeated: re.Match[bytes], moment: float, parsed: Parsed) -> None:
-        times = int(repeated[1]) if len(repeated[1]) <= _MOST_DIGITS else 0
-        line, (start, end) = repeated.string, repeated.span(2)
-        if not 0 < times <= MOST_REPEATS or _REPEATED.fullmatch(line, start, end):
-            parsed.malformed += 1
-            return
-        once = Parsed()
-        self._read_message(line, start, end, moment, once)
-        parsed.decisions.extend(decision._replace(times=times) for decision in once.decisions)
-        parsed.malformed += once.malformed
-        parsed.no_decision += once.no_decision
-
-    def _decision(
+    def read_line(
         self,
-        moment: float,
-        action: bytes,
-        reason: bytes | None,
-        delay: bytes | None,
-        name: bytes | None,
-        address: bytes | None,
-        sender_recipient: bytes,
-    ) -> Decision | None:
-        client = client_of(name, address)
-        verdict = verdict_of(action, reason)
-        if client is None or verdict is None:
-            return None
-        seconds = None if delay is None else min(int(delay), _MOST_DELAY_SECONDS)
-        return Decision(
-            moment, *verdict, client, seconds, message_of(self.keyed, sender_recipient, b", sender=", b", recipient=")
-        )
+        line: bytes,
+        seen_at: float,
+        last_moment: Callable[[], float | None],
+        last_decision: Callable[[], Decision | None],
+    ) -> Line:
+        """Return what a line of any form holds; what came before it is asked for where it matters."""
+        header = self.headers.read(line, seen_at)
+        if header is None:
+            return self._read_foreign(line, seen_at, last_decision)
+        stamp = last_moment() if header.moment is None else header.moment
+        if stamp is not None and isnan(stamp):
+            return Line(MALFORMED)
+        read = self._messages.read(header.line, header.start, len(header.line), seen_at if stamp is None else stamp)
+        return read._replace(moment=stamp)
+
+    def _read_foreign(self, line: bytes, seen_at: float, last_decision: Callable[[], Decision | None]) -> Line:
+        """Return what a line without a header of postgrey's holds."""
+        moment = self.headers.stamp(line, seen_at)
+        _, inner = self.headers.unwrap(line, seen_at)
+        place = self.headers.place(inner)
+        repeated = None if place is None else _LAST_REPEATED.fullmatch(inner, place)
+        if repeated is not None and moment is not None and (decision := last_decision()) is not None:
+            times = times_of(repeated[1])
+            if not times:
+                return Line(MALFORMED, moment=moment)
+            return Line(DECISION, decision._replace(time=moment, times=times), moment)
+        words = _DECISION_WORDS.search(inner)
+        if words is not None and self.headers.bears_no_other_tag(inner):
+            return Line(NEAR_MISS, moment=moment, oddity=shape_of(inner[: words.end()]))
+        sign = AUTO_WHITELISTED if inner.startswith(AUTO_WHITELISTED_BEGIN) else None
+        return Line(FOREIGN, moment=moment, sign=sign)
+
+
+class _Context:
+    """What came before the unusual lines of a block."""
+
+    def __init__(self, parser: Parser, decisions: Decisions, seen_at: float, before: Callable[[], Carry]) -> None:
+        """Create that of a block which was there at ``seen_at``, after the lines that ``before`` tells of."""
+        self._parser = parser
+        self._decisions = decisions
+        self._seen_at = seen_at
+        self._before = before
+        self._known: float | None = None
+
+    def read_unusual(self, line: bytes) -> float:
+        """Add what an unusual line holds; return the moment of a bare message behind it, not a number if unclear."""
+        decisions = self._decisions
+        read = self._parser.read_line(line, self._seen_at, self.last_moment, self.last_decision)
+        decisions.lines.update(read.kinds)
+        if read.decision is not None:
+            decisions.add(read.decision, self._parser.keyed)
+        if read.oddity is not None and len(decisions.oddities) < _MOST_ODDITIES:
+            decisions.oddities.add(read.oddity)
+        if read.moment is not None:
+            self._known = read.moment
+            return read.moment
+        return nan if read.decision is None else self._seen_at
+
+    def last_moment(self) -> float | None:
+        """Return the time of the last stamp; ``None`` if there is none."""
+        for line in reversed(self._parser.usual.unclear(_LONGEST_LOOK_BACK).split(b"\n")):
+            moment = self._parser.headers.stamp(line.lstrip(_HOLE), self._seen_at)
+            if moment is not None:
+                return moment
+        usual = self._parser.usual.moment()
+        if not isnan(usual):
+            return usual
+        return self._before().moment if self._known is None else self._known
+
+    def last_decision(self) -> Decision | None:
+        """Return what the line before said, if that was a decision."""
+        if self._parser.usual.is_first():
+            return self._before().decision
+        return self._decisions.last() if self._parser.usual.is_after_decision() else None
+
+
+def _always(value: T) -> Callable[[], T]:
+    return lambda: value
 
 
 def _latest(present: float) -> float:

@@ -23,12 +23,23 @@ cdef class UsualLines:
     cdef double _hour
     cdef unsigned char[LONGEST_KEY] _hour_key
     cdef size_t _hour_key_size
-    # What the latest line of the block that has stamp, host name and blank begins with.
+    # The latest line of the block with a usual stamp; what it has with its host name and a blank, unless that is unusual.
     cdef const unsigned char *_header
     cdef size_t _header_size
     cdef size_t _header_stamp
+    # Where the lines begin since the latest stamp that are of no usual form: they may bear one.
+    cdef const unsigned char *_unclear
+    # The latest moment that the parser has told, for bare messages; used where no header and nothing unclear came since.
+    cdef double _bare_moment
+    cdef const unsigned char *_begin
+    cdef const unsigned char *_line
+    cdef bint _is_first
+    cdef bint _is_after_decision
 
     cdef int _read(self, const unsigned char *line, const unsigned char *end, Decisions decisions) except -1 nogil
+    cdef int _read_unstamped(
+        self, const unsigned char *line, const unsigned char *end, Decisions decisions
+    ) except -1 nogil
     cdef int _decide(
         self, const unsigned char *at, const unsigned char *end, double moment, Decisions decisions
     ) except -1 nogil

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 from postgrey_exporter.parsing.decisions import Decisions
 from postgrey_exporter.parsing.hashing import KeyedHash
-from postgrey_exporter.parsing.syslog import HeaderReader
+from postgrey_exporter.parsing.header import HeaderReader
 
 class UsualLines:
     """Reads usual lines. Strict: what it makes of a line is what the parser would have made of it.
@@ -14,9 +14,25 @@ class UsualLines:
         """Take the tag with the blank before it, what reads the stamps of an hour met first, and what hashes."""
 
     def read(
-        self, lines: bytes | memoryview, seen_at: float, decisions: Decisions, unusual: Callable[[bytes], None]
+        self, lines: bytes | memoryview, seen_at: float, decisions: Decisions, unusual: Callable[[bytes], float]
     ) -> tuple[int, int]:
         """Add the decisions of usual lines; return how many those were, and how many lines were other programs'.
 
-        Every other line is passed on when its turn comes. ``seen_at`` as for `parser.Parser.read`.
+        Every other line is passed on when its turn comes; what takes it returns the line's moment, or not a number
+        where nothing tells it. ``seen_at`` as for `parser.Parser.read`.
         """
+
+    def moment(self) -> float:
+        """Return the moment of the latest usual stamp; not a number where the parser has told a later one."""
+
+    def unclear(self, longest: int) -> bytes:
+        """Return the lines of no usual form since the latest stamp, before the present line: one may bear a stamp.
+
+        At most their last ``longest`` bytes.
+        """
+
+    def is_first(self) -> bool:
+        """Tell whether the present line is the first."""
+
+    def is_after_decision(self) -> bool:
+        """Tell whether the line before the present one was a decision."""

@@ -27,7 +27,7 @@ from postgrey_exporter.parsing.hashing cimport KeyedHash
 from postgrey_exporter.memory.system cimport memmem
 
 from postgrey_exporter.parsing.fields import LONGEST_MESSAGE
-from postgrey_exporter.parsing.syslog import FRESH_SECONDS, REPEATED_SIZE, TRADITIONAL_STAMP_SIZE
+from postgrey_exporter.parsing.header import FRESH_SECONDS, REPEATED_SIZE, TRADITIONAL_STAMP_SIZE
 
 cdef Py_ssize_t LONGEST = LONGEST_MESSAGE
 cdef double FRESH = FRESH_SECONDS
@@ -37,8 +37,24 @@ cdef enum:
     ISO_SECONDS_SIZE = 19
     MOST_FRACTION_DIGITS = 9
     MOST_DELAY_DIGITS = 10
+    SHORTEST_HEXADECIMAL_ID = 6
+    SHORTEST_LONG_ID = 10
+    LONGEST_ID = 20
     LAST_MINUTE = 59
     LEAP_SECOND = 60
+
+# By character: whether Postfix leaves it out of its long queue ids.
+cdef unsigned char[256] IS_VOWEL
+
+
+cdef void _learn_vowels() noexcept:
+    cdef const unsigned char *vowels = b"AEIOUaeiou"
+    while vowels[0] != 0:
+        IS_VOWEL[vowels[0]] = True
+        vowels += 1
+
+
+_learn_vowels()
 
 
 cdef class UsualLines:
@@ -55,6 +71,8 @@ cdef class UsualLines:
         cdef const unsigned char *end = at + lines.shape[0]
         cdef const unsigned char *line_end
         cdef int kind
+        cdef size_t rows
+        cdef double moment
         cdef size_t usual = 0
         cdef size_t foreign = 0
         if not fabs(seen_at - self._dated_by) <= FRESH:
@@ -62,24 +80,61 @@ cdef class UsualLines:
             self._hour_key_size = 0
         self._seen_at = seen_at
         self._header = NULL
+        self._header_size = 0
+        self._bare_moment = NAN
+        self._begin = at
+        self._unclear = at
+        self._is_first = True
+        self._is_after_decision = False
         with nogil:
             while at < end:
                 line_end = <const unsigned char *>memchr(at, c"\n", end - at)
                 if line_end == NULL:
                     line_end = end
-                # A hole, see sources.lines.without_holes.
+                # A hole, see sources.blocks.without_holes.
                 while at < line_end and at[0] == 0:
                     at += 1
                 kind = self._read(at, line_end, decisions)
                 if kind == Kind.USUAL:
                     usual += 1
+                    self._is_after_decision = True
                 elif kind == Kind.FOREIGN:
                     foreign += 1
+                    self._is_after_decision = False
                 else:
+                    self._line = at
                     with gil:
-                        unusual((<const char *>at)[: line_end - at])
+                        rows = decisions.rows.used
+                        moment = unusual((<const char *>at)[: line_end - at])
+                        self._is_after_decision = decisions.rows.used > rows
+                    if not isnan(moment):
+                        self._header = NULL
+                        self._header_size = 0
+                        self._unclear = NULL
+                        self._bare_moment = moment
+                    elif self._unclear == NULL:
+                        self._unclear = at
+                self._is_first = False
                 at = line_end + 1
+        self._line = end
         return usual, foreign
+
+    def moment(self):
+        return NAN if self._header == NULL else self._moment(self._header, self._header_stamp)
+
+    def unclear(self, Py_ssize_t longest):
+        cdef const unsigned char *begin = self._unclear
+        cdef Py_ssize_t size
+        if self._header != NULL and isnan(self._moment(self._header, self._header_stamp)):
+            begin = self._begin
+        size = 0 if begin == NULL else min(self._line - begin, longest)
+        return (<const char *>self._line - size)[:size]
+
+    def is_first(self):
+        return self._is_first
+
+    def is_after_decision(self):
+        return self._is_after_decision
 
     cdef int _read(self, const unsigned char *line, const unsigned char *end, Decisions decisions) except -1 nogil:
         """Tell what a line is, and note its decision where it is a usual one."""
@@ -89,31 +144,40 @@ cdef class UsualLines:
         cdef size_t stamp
         cdef double moment
         # Lines come in bursts: most have the stamp and the host name of the one before.
-        if self._header != NULL and begins(line, end, self._header, self._header_size):
+        if self._header_size and begins(line, end, self._header, self._header_size):
+            self._unclear = NULL
             stamp = self._header_stamp
             at = line + self._header_size - 1
         else:
             stamp = _stamp_size(line, end)
             if stamp == 0:
-                if _claims_decision(line, end):
-                    return self._decide(line, end, self._seen_at, decisions)
-                at = <const unsigned char *>memmem(line, end - line, self._tag_text, self._tag_size)
-                return Kind.FOREIGN if at == NULL else Kind.UNUSUAL
+                return self._read_unstamped(line, end, decisions)
             at = line + stamp + 1
-            if at < end and at[0] == c"<":
+            if at < end and (at[0] == c"<" or at[0] == c" "):
                 return Kind.UNUSUAL
             at = <const unsigned char *>memchr(at, c" ", end - at) if at < end else NULL
-            if at == NULL or at == line + stamp + 1:
-                return Kind.FOREIGN
-            # See syslog.is_repeated.
-            end_of_stamp = line + stamp - REPEATED
-            if stamp != TRADITIONAL_SIZE and memmem(line + stamp, at - line - stamp, end_of_stamp, REPEATED) != NULL:
-                return Kind.FOREIGN
+            if _is_no_host(line + stamp + 1, end if at == NULL else at, end):
+                return Kind.UNUSUAL
+            self._unclear = NULL
             self._header = line
-            self._header_size = at - line + 1
             self._header_stamp = stamp
+            self._header_size = 0
+            if at == NULL:
+                return Kind.FOREIGN
+            end_of_stamp = line + stamp - REPEATED
+            if (at - 1)[0] == c":" and (at - 2)[0] != c":":
+                # There is no host: what ends in a colon is the tag.
+                at = line + stamp
+            elif (
+                stamp != TRADITIONAL_SIZE
+                and memmem(line + stamp, at - line - stamp, end_of_stamp, REPEATED) != NULL
+            ):
+                # See header._is_broken.
+                return Kind.FOREIGN
+            else:
+                self._header_size = at - line + 1
         if not skips(&at, end, self._tag_text, self._tag_size):
-            return Kind.FOREIGN
+            return Kind.UNUSUAL if _may_be_unusual(at, end) else Kind.FOREIGN
         if at < end and at[0] == c"[":
             at += 1
             pid = at
@@ -123,10 +187,33 @@ cdef class UsualLines:
                 return Kind.UNUSUAL
         if not skips(&at, end, b": ", 2):
             return Kind.UNUSUAL
+        while at < end and at[0] == c" ":
+            at += 1
         if not _claims_decision(at, end):
             return Kind.UNUSUAL
         moment = self._moment(line, stamp)
         return Kind.UNUSUAL if isnan(moment) else self._decide(at, end, moment, decisions)
+
+    cdef int _read_unstamped(
+        self, const unsigned char *line, const unsigned char *end, Decisions decisions
+    ) except -1 nogil:
+        """Tell what a line is that begins with no usual stamp: a bare message, or one of any form."""
+        cdef double moment
+        if _claims_decision(line, end):
+            moment = NAN
+            if self._unclear == NULL:
+                moment = self._bare_moment if self._header == NULL else self._moment(self._header, self._header_stamp)
+            return Kind.UNUSUAL if isnan(moment) else self._decide(line, end, moment, decisions)
+        if (
+            memmem(line, end - line, self._tag_text, self._tag_size) != NULL
+            or memmem(line, end - line, b"action=", 7) != NULL
+            or memmem(line, end - line, b" repeated ", 10) != NULL
+            or begins(line, end, b"whitelisted: ", 13)
+        ):
+            return Kind.UNUSUAL
+        if self._unclear == NULL:
+            self._unclear = line
+        return Kind.FOREIGN
 
     cdef int _decide(
         self, const unsigned char *at, const unsigned char *end, double moment, Decisions decisions
@@ -285,12 +372,57 @@ cdef size_t _stamp_size(const unsigned char *line, const unsigned char *end) noe
     return 0
 
 
+cdef bint _is_no_host(
+    const unsigned char *word, const unsigned char *end, const unsigned char *line_end
+) noexcept nogil:
+    """Tell whether a word behind a stamp may begin something else than a host, see header._OUTER, or is a year."""
+    cdef Py_ssize_t size = end - word
+    cdef Py_ssize_t digits = 0
+    while digits < size and is_digit(word[digits]):
+        digits += 1
+    if size == 0:
+        return False
+    if word[0] == c"{" or word[0] >= 0x80 or begins(word, end, b"action=", 7):
+        return True
+    if size == 3 or (size == 4 and word[3] == c","):
+        return _has_form(word, b"Aaa") and line_end - end > 1 and not c"a" <= end[1] <= c"z"
+    return (
+        (digits == 4 and (size == 4 or word[4] == c"-"))
+        or (9 <= digits <= 11 and (size == digits or word[digits] == c"."))
+        or (word[size - 1] == c":" and _after_queue_id(word, line_end) != word)
+    )
+
+
+cdef bint _may_be_unusual(const unsigned char *at, const unsigned char *end) noexcept nogil:
+    """Tell whether what stands in the tag's place, from the blank before it on, may be postgrey's all the same."""
+    if end - at < 10:
+        return False
+    # Blanks, no tag at all, inetutils' repetition, a facility as in mail.info.
+    return (
+        at[1] == c" "
+        or (at[1] == c"a" and begins(at + 1, end, b"action=", 7))
+        or (at[1] == c"l" and begins(at + 1, end, b"last message ", 13))
+        or at[4] == c"."
+        or at[5] == c"."
+        or at[7] == c"."
+        or at[9] == c"."
+    )
+
+
 cdef inline const unsigned char *_after_queue_id(const unsigned char *at, const unsigned char *end) noexcept nogil:
-    """Return where the message goes on behind a queue id, which need not be there."""
+    """Return where the message goes on behind a queue id, which need not be there; see header.QUEUE_ID."""
     cdef const unsigned char *begin = at
+    cdef bint is_hexadecimal_id = True
+    cdef bint is_long = True
     while at < end and is_alphanumeric(at[0]):
+        is_hexadecimal_id &= is_digit(at[0]) or c"A" <= at[0] <= c"F"
+        is_long &= not IS_VOWEL[at[0]]
         at += 1
-    return at + 2 if at > begin and begins(at, end, b": ", 2) else begin
+    if at - begin > LONGEST_ID or not begins(at, end, b": ", 2):
+        return begin
+    if is_hexadecimal_id and at - begin >= SHORTEST_HEXADECIMAL_ID or is_long and at - begin >= SHORTEST_LONG_ID:
+        return at + 2
+    return begin
 
 
 cdef bint _claims_decision(const unsigned char *at, const unsigned char *end) noexcept nogil:

@@ -6,12 +6,14 @@ import io
 import os
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
 from postgrey_exporter.counting.tally import Tally
 from postgrey_exporter.memory.table import give_back_free, keep_large_apart
+from postgrey_exporter.parsing.line import Carry
 from postgrey_exporter.pipeline.parallel import cores, in_turn
 from postgrey_exporter.sources.blocks import BLOCK_SIZE, Stretch, whole_lines
 from postgrey_exporter.sources.compression import (
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT: Final = Path("standard input")
 _LOOK: Final = 4096
+_LOOK_BACK: Final = 64 << 10
+"""Bytes before a stretch in which the stamp is looked for that its first lines lack."""
 _SETTLED_TOGETHER: Final = 125_000
 """Attempts that are kept in memory before they settle: some megabytes."""
 
@@ -59,6 +63,8 @@ class BatchResult:
     """How many logs were read, at least in part."""
     newest: float | None = None
     """When the newest of the logs was last written, in seconds since the epoch."""
+    oddities: set[str] = field(default_factory=set)
+    """What is to be said of the lines, one sentence for each form."""
 
 
 class _Buffer(threading.local):
@@ -120,8 +126,8 @@ class LogReader:
                 blocks = (
                     journal_lines(buffered, form, tag) if form else whole_lines(decompressed(buffered, kind_of(head)))
                 )
-                for lines in blocks:
-                    self._take((self._parser.read(lines, self._now, self._now), len(lines)))
+                for decisions, lines in self._read(self._parser, ((lines, self._now) for lines in blocks)):
+                    self._take((decisions, len(lines)))
         except LogFileError as error:
             self._note_problem(error)
 
@@ -129,8 +135,8 @@ class LogReader:
         """Read a source: a log with its rotated files, or the journal."""
         try:
             source.resume(None)
-            for batch in source.batches(self._now):
-                self._take((self._parser.read(batch.lines, batch.seen_at, self._now), len(batch.lines)))
+            for decisions, lines in self._read(self._parser, source.batches(self._now)):
+                self._take((decisions, len(lines)))
             status = source.status()
         finally:
             source.close()
@@ -173,8 +179,9 @@ class LogReader:
             parser = self._parser.another()
             is_last = begin + self._stretch_bytes >= about.st_size
             stretch = Stretch(file, begin, inf if is_last else begin + self._stretch_bytes, self._buffer.content)
-            for lines in stretch.blocks():
-                yield parser.read(lines, about.st_mtime, self._now), len(lines)
+            blocks = ((lines, about.st_mtime) for lines in stretch.blocks())
+            for decisions, lines in self._read(parser, blocks, partial(self._before, parser, file, about, begin)):
+                yield decisions, len(lines)
             if stretch.at < min(begin + self._stretch_bytes, about.st_size):
                 raise LogFileError(f"{path}: shrank while it was read; read it again")
 
@@ -182,10 +189,33 @@ class LogReader:
         with reading_errors(path), os.fdopen(file, "rb", buffering=0) as raw:
             parser = self._parser.another()
             before = 0
-            for lines in whole_lines(unpacked(raw)):
-                decisions, at = parser.read(lines, about.st_mtime, self._now), raw.tell()
+            for decisions, _ in self._read(parser, ((lines, about.st_mtime) for lines in whole_lines(unpacked(raw)))):
+                at = raw.tell()
                 yield decisions, at - before
                 before = at
+
+    def _read(
+        self,
+        parser: Parser,
+        blocks: Iterable[tuple[bytes | memoryview, float]],
+        before: Callable[[], Carry] = Carry,
+    ) -> Iterator[tuple[Decisions, bytes | memoryview]]:
+        """Yield the decisions of blocks that follow each other, each with when it was there at the latest."""
+        for lines, seen_at in blocks:
+            decisions = parser.read(lines, seen_at, self._now, before)
+            before = partial(_same, decisions.carry)
+            yield decisions, lines
+
+    def _before(self, parser: Parser, file: int, about: os.stat_result, begin: int) -> Carry:
+        """Return what the lines before a stretch leave to it."""
+        if not begin:
+            return Carry()
+        start = max(0, begin - _LOOK_BACK)
+        stretch = Stretch(file, start, begin, bytearray(_LOOK_BACK))
+        carry = Carry()
+        for decisions, _ in self._read(parser.another(), ((lines, about.st_mtime) for lines in stretch.blocks())):
+            carry = decisions.carry
+        return carry
 
     def _take(self, block: Block | LogFileError) -> None:
         if isinstance(block, LogFileError):
@@ -196,6 +226,7 @@ class LogReader:
             self._progress(read)
 
     def _add(self, decisions: Decisions) -> None:
+        self.result.oddities |= decisions.oddities
         tally = self.result.tally
         tally.add(decisions)
         if tally.unsettled >= _SETTLED_TOGETHER:
@@ -204,6 +235,10 @@ class LogReader:
     def _note_problem(self, error: LogFileError) -> None:
         if str(error) not in self.result.problems:
             self.result.problems.append(str(error))
+
+
+def _same(carry: Carry) -> Carry:
+    return carry
 
 
 def _until_error(blocks: Iterable[Block]) -> Iterator[Block | LogFileError]:

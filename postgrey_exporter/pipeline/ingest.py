@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.counting.increment import Increment
 from postgrey_exporter.memory.table import give_back_free
+from postgrey_exporter.parsing.line import Carry
 from postgrey_exporter.pipeline.background import Background
 from postgrey_exporter.state.connection import memory_for
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_CARRY: Final = "carry"
+"""Beside a source's own position in the state: what its lines so far leave to the next."""
+_MOST_ODDITIES: Final = 100
+"""Odd lines that are told, each form once: it may be a stranger who writes them."""
 _SMALLEST_STEP: Final = 1 / 64
 """The smallest part of a commit that is tried when memory runs out."""
 
@@ -81,6 +86,8 @@ class Ingest:
         self.statuses: dict[str, SourceStatus] = {}
         """How each source is doing, as of the last reading."""
         self._unfinished = False
+        self._carries: dict[str, Carry] = {}
+        self._told: set[str] = set()
         self._step = 1.0
         """The part of the limits that is committed together."""
         self._background = Background()
@@ -129,7 +136,17 @@ class Ingest:
 
     def _resume(self) -> None:
         for source in self.sources:
-            source.resume(self.store.position(source.name))
+            self._resume_source(source)
+
+    def _resume_source(self, source: Source) -> None:
+        self._carries.pop(source.name, None)
+        source.resume(self.store.position(source.name))
+
+    def _carry(self, source: Source) -> Carry:
+        """Return what the lines of a source that were read so far leave to the next."""
+        if source.name not in self._carries:
+            self._carries[source.name] = Carry.restored((self.store.position(source.name) or {}).get(_CARRY))
+        return self._carries[source.name]
 
     def _read_by_steps(self, source: Source, now: float, watcher: Watcher) -> None:
         """Read a source to its end; when memory runs out, by smaller steps from then on. Raises `MemoryError`."""
@@ -145,7 +162,7 @@ class Ingest:
             # An error and the frames that it came through hold each other.
             gc.collect()
             give_back_free()
-            source.resume(self.store.position(source.name))
+            self._resume_source(source)
 
     def _read(self, source: Source, now: float, watcher: Watcher) -> None:
         committed = source.position()
@@ -157,20 +174,22 @@ class Ingest:
         def count_parsed() -> None:
             nonlocal parsing
             if parsing is not None:
-                decisions, parsing = parsing, None
-                increment.add(decisions.result())
+                done, parsing = parsing, None
+                self._count(source, increment, done.result())
 
         try:
             for batch in source.batches(now):
                 if pending + len(batch.lines) > self._limits.quick_bytes:
                     watcher.takes_long()
                 count_parsed()
-                parse = partial(self._parser.read, batch.lines, batch.seen_at, present)
+                parse = partial(
+                    self._parser.read, batch.lines, batch.seen_at, present, before=partial(self._carry, source)
+                )
                 if len(batch.lines) > self._limits.quick_bytes:
                     # Parsed while the next one is read.
                     parsing = self._background.submit(parse)
                 else:
-                    increment.add(parse())
+                    self._count(source, increment, parse())
                 pending += len(batch.lines)
                 if self._is_enough(increment, pending):
                     count_parsed()
@@ -189,6 +208,13 @@ class Ingest:
             self._commit(source, increment, now, watcher)
         self._note_status(source)
 
+    def _count(self, source: Source, increment: Increment, decisions: Decisions) -> None:
+        self._carries[source.name] = decisions.carry
+        increment.add(decisions)
+        for oddity in decisions.oddities - self._told if len(self._told) < _MOST_ODDITIES else ():
+            self._told.add(oddity)
+            _log.warning("%s: %s", source.name, oddity)
+
     def _is_enough(self, increment: Increment, pending: int) -> bool:
         """Tell whether it is time to commit an increment, which comes from so many bytes."""
         limits = self._limits
@@ -196,7 +222,8 @@ class Ingest:
 
     def _commit(self, source: Source, increment: Increment, now: float, watcher: Watcher) -> None:
         watcher.changes(increment.domains)
-        self.store.merge(source.name, increment, source.position(), self.lists.lists, now)
+        position = {**source.position(), _CARRY: self._carry(source).saved()}
+        self.store.merge(source.name, increment, position, self.lists.lists, now)
         self._note_status(source)
         watcher.committed()
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from postgrey_exporter.counting.evidence import Totals
 from postgrey_exporter.counting.facts import DomainFacts
 from postgrey_exporter.decision import Client
-from postgrey_exporter.parsing.parser import FOREIGN
 from postgrey_exporter.state.clients import IN_WINDOW
 from postgrey_exporter.state.connection import open_readable, translated
 from postgrey_exporter.state.domains import DEFAULT_MAX_DOMAINS
@@ -168,12 +167,10 @@ class StateReader:
         with translated(self._path):
             return unreviewed_domains(self._db, self._max_domains)
 
-    def postgrey_lines(self) -> int:
-        """Return how many lines of postgrey's were read since the state began. Raises `StateError`."""
+    def lines(self) -> dict[str, int]:
+        """Return how many lines were read since the state began, by outcome and sign. Raises `StateError`."""
         with translated(self._path):
-            query = "SELECT coalesce(sum(total), 0) FROM source_lines WHERE outcome <> ?"
-            total: int = self._db.execute(query, (FOREIGN,)).fetchone()[0]
-        return total
+            return dict(self._db.execute("SELECT outcome, sum(total) FROM source_lines GROUP BY outcome"))
 
     def looked_at(self) -> float | None:
         """Return when the sources were last looked at, in seconds since the epoch. Raises `StateError`."""

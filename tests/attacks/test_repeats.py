@@ -10,7 +10,7 @@ import pytest
 from support.running import Files, run
 
 from attacks.limited import least, limited, repeats
-from postgrey_exporter.parsing.parser import MOST_REPEATS
+from postgrey_exporter.parsing.message import MOST_REPEATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,7 +27,9 @@ from postgrey_exporter.decision import (
 )
 from postgrey_exporter.parsing.fields import LONGEST_MESSAGE
 from postgrey_exporter.parsing.hashing import KeyedHash
-from postgrey_exporter.parsing.parser import DECISION, FOREIGN, MALFORMED, MOST_REPEATS, NO_DECISION, Parsed, Parser
+from postgrey_exporter.parsing.line import BEFORE_1_28, DECISION, FOREIGN, MALFORMED, NEAR_MISS, NO_DECISION, OUTCOMES
+from postgrey_exporter.parsing.message import MOST_REPEATS
+from postgrey_exporter.parsing.parser import Parsed, Parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,13 +50,7 @@ def parse(lines: str | bytes, *, tag: str = "postgrey", seen_at: float = SEEN) -
 
 
 def outcomes(parsed: Parsed) -> dict[str, int]:
-    counts = {
-        DECISION: len(parsed.decisions),
-        NO_DECISION: parsed.no_decision,
-        FOREIGN: parsed.foreign,
-        MALFORMED: parsed.malformed,
-    }
-    return {outcome: count for outcome, count in counts.items() if count}
+    return {outcome: parsed.lines[outcome] for outcome in OUTCOMES if parsed.lines[outcome]}
 
 
 def moment(month: int, day: int, hour: int, minute: int, second: float) -> float:
@@ -82,7 +78,6 @@ def moment(month: int, day: int, hour: int, minute: int, second: float) -> float
         pytest.param("Jun 26 00:00:07 a/b postgrey[12]: ", AT, id="host-with-slash"),
         pytest.param("Jun 26 00:00:07 2001:db8::1 postgrey[12]: ", AT, id="host-is-an-address"),
         pytest.param("Jun 26 00:00:07 postgrey postgrey[12]: ", AT, id="host-is-called-postgrey"),
-        pytest.param("Jun 26 00:00:07 postgrey: postgrey[12]: ", AT, id="host-looks-like-the-tag"),
         pytest.param("Jun 26 00:00:07 mx1 postgrey[12]: [ID 197553 mail.info] ", AT, id="solaris"),
         pytest.param("Jun 26 00:00:07 <mail.info> mx1 postgrey[12]: ", AT, id="freebsd-verbose"),
         pytest.param("", SEEN, id="no-header"),
@@ -281,6 +276,18 @@ NEW_FROM: Final = "action=greylist, reason=new, client_name=mail.example.com, cl
             greylisted("m\ufffdil.example.com"),
             id="raw-byte-in-name",
         ),
+    ],
+)
+def test_decision(message: str, decision: Decision) -> None:
+    parsed = parse(HEADER + message)
+
+    assert outcomes(parsed) == {DECISION: 1}
+    assert without_keys(parsed) == [decision]
+
+
+@pytest.mark.parametrize(
+    ("message", "decision"),
+    [
         pytest.param(
             "delayed 551 seconds: client=mail.example.com, from=a@example.com, to=b@example.org",
             decided(PASS, TRIPLET_FOUND, address="", delay=551),
@@ -298,11 +305,30 @@ NEW_FROM: Final = "action=greylist, reason=new, client_name=mail.example.com, cl
         ),
     ],
 )
-def test_decision(message: str, decision: Decision) -> None:
+def test_a_postgrey_before_1_28_tells_of_what_passes_and_that_is_no_decision_on_greylisting(
+    message: str, decision: Decision
+) -> None:
     parsed = parse(HEADER + message)
 
-    assert outcomes(parsed) == {DECISION: 1}
+    assert parsed.lines == {NO_DECISION: 1, BEFORE_1_28: 1}
     assert without_keys(parsed) == [decision]
+
+
+@pytest.mark.parametrize(
+    ("reason", "counts_as"),
+    [
+        pytest.param("", NEW, id="none"),
+        pytest.param(", reason=because", NEW, id="unknown"),
+        pytest.param(", reason=early-retry", EARLY_RETRY, id="early-retry-without-seconds"),
+    ],
+)
+def test_what_is_greylisted_for_a_reason_that_postgrey_does_not_have_is_greylisted_and_told(
+    reason: str, counts_as: str
+) -> None:
+    line = f"{HEADER}action=greylist{reason}, {FIELDS}"
+
+    assert without_keys(parse(line)) == [decided(GREYLIST, counts_as)]
+    assert len(Parser("postgrey", UTC).read(line.encode() * 2, SEEN).oddities) == 1
 
 
 @pytest.mark.parametrize(
@@ -362,9 +388,6 @@ def test_no_decision(message: str) -> None:
             "action=pass, client_name=x#012action=pass, client_address=192.0.2.1", id="name-that-repeats-it"
         ),
         pytest.param(f"action=defer, reason=new, {FIELDS}", id="unknown-action"),
-        pytest.param(f"action=greylist, {FIELDS}", id="greylist-without-reason"),
-        pytest.param(f"action=greylist, reason=because, {FIELDS}", id="greylist-for-an-unknown-reason"),
-        pytest.param(f"action=greylist, reason=early-retry, {FIELDS}", id="early-retry-without-seconds"),
         pytest.param(
             "action=greylist, reason=new, client_name=mail.example.com, client_addr", id="cut-inside-a-field"
         ),
@@ -374,7 +397,8 @@ def test_no_decision(message: str) -> None:
         pytest.param(f"{NEW_FROM}192.0.2.1, helo=x, {TRAILER}", id="unknown-field"),
         pytest.param(f"action=pass, reason=triplet found, delay=-5, {FIELDS}", id="impossible-delay"),
         pytest.param(f"action=pass, reason=triplet found, delay=99999999999, {FIELDS}", id="endless-delay"),
-        pytest.param(f"3F2A8C01: action=greylist, {FIELDS}", id="queue-id"),
+        pytest.param(f"3F2A8C01: action=defer, {FIELDS}", id="queue-id"),
+        pytest.param("action=greylist, reason=new, client_name=mail.example.co", id="cut-inside-the-name"),
         pytest.param(f"message repeated 2147483648 times: [ {NEW_MESSAGE}]", id="repeated-too-often"),
     ],
 )
@@ -415,27 +439,13 @@ FORGED: Final = (
         pytest.param(f"Jun 26 00:00:07 mx1 postgrey2[1]: {FORGED}", id="tag-begins-alike"),
         pytest.param(f"Jun 26 00:00:07 mx1 Postgrey[1]: {FORGED}", id="tag-in-capitals"),
         pytest.param(f"Jun 26 00:00:07 mx1 postfix/postgrey[1]: {FORGED}", id="tag-of-a-service"),
-        pytest.param(f"Jun 26 00:00:07 mx1 postgrey[x]: {FORGED}", id="pid-no-number"),
-        pytest.param(f"Jun 26 00:00:07 mx1 postgrey[]: {FORGED}", id="pid-empty"),
-        pytest.param(f"Jun 26 00:00:07 mx1 postgrey[1] {FORGED}", id="no-colon"),
-        pytest.param(f"Jun 26 00:00:07 mx1  postgrey[1]: {FORGED}", id="two-blanks-before-the-tag"),
         pytest.param(f"Jun 26 00:00:07 a b postgrey[1]: {FORGED}", id="host-of-two-words"),
-        pytest.param(f" Jun 26 00:00:07 mx1 postgrey[1]: {FORGED}", id="indented"),
-        pytest.param(f"x Jun 26 00:00:07 mx1 postgrey[1]: {FORGED}", id="word-before-the-header"),
-        pytest.param(f"2024-06-26T00:00:07 mx1 postgrey[1]: {FORGED}", id="iso-without-a-zone"),
-        pytest.param(f"Jun 26 00:00:07+02:00 mx1 postgrey[1]: {FORGED}", id="rfc3164-with-a-zone"),
-        pytest.param(f" postgrey[1]: {FORGED}", id="tag-alone"),
-        pytest.param(f"postgrey[1]: {FORGED}", id="tag-at-the-start"),
-        pytest.param(f" {FORGED}", id="headerless-indented"),
-        pytest.param(f"x {FORGED}", id="headerless-with-a-word"),
         pytest.param(f"x-y: {FORGED}", id="headerless-with-no-queue-id"),
-        pytest.param(f": {FORGED}", id="headerless-with-an-empty-queue-id"),
         pytest.param("Jun 26 00:00:07 mx1 sqlgrey: grey: new: 192.0.2(192.0.2.9), a@example.com", id="sqlgrey"),
         pytest.param(f"Jun 26 00:00:07 mx1 sqlgrey: {FORGED}", id="sqlgrey-says-the-same"),
         pytest.param("Jun 26 00:00:07 mx1 gld[1]: greylist activated for recipient=<b@example.org>", id="gld"),
         pytest.param("Jun 26 00:00:07 mx1 milter-greylist: addr 192.0.2.9 from a@example.com delayed", id="milter"),
         pytest.param("2024-06-26 00:00:07 #1(normal) <a1> task; rspamd_task_write_log: (greylist)", id="rspamd"),
-        pytest.param("Jun 26 00:00:07 mx1 last message repeated 3 times", id="bsd-repeat"),
         pytest.param("", id="empty-line"),
         pytest.param("\r", id="return-alone"),
         pytest.param("\udc80\udcff", id="raw-bytes"),
@@ -448,11 +458,42 @@ def test_foreign(line: str, real: bool) -> None:
 
     parsed = parse(f"{ours}{line}\n{ours}")
 
-    assert parsed.foreign == 1
+    assert parsed.lines[FOREIGN] == 1
     assert without_keys(parsed) == [greylisted()] * (2 if real else 0)
-    assert (parsed.no_decision, parsed.malformed) == (0, 0)
+    assert (parsed.lines[NO_DECISION], parsed.lines[MALFORMED]) == (0, 0)
     counted = tally_of_log(f"{ours}{line}\n{ours}".encode("utf-8", "surrogateescape"), SEEN)
     assert {outcome: count for outcome, count in counted.lines.items() if count} == outcomes(parsed)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(f"Jun 26 00:00:07 mx1 postgrey[x]: {FORGED}", id="pid-no-number"),
+        pytest.param(f"Jun 26 00:00:07 mx1 postgrey[]: {FORGED}", id="pid-empty"),
+        pytest.param(f"Jun 26 00:00:07 mx1 postgrey[1] {FORGED}", id="no-colon"),
+        pytest.param(f"Jun 26 00:00:07 mx1  postgrey[1]: {FORGED}", id="two-blanks-before-the-tag"),
+        pytest.param(f" Jun 26 00:00:07 mx1 postgrey[1]: {FORGED}", id="indented"),
+        pytest.param(f"x Jun 26 00:00:07 mx1 postgrey[1]: {FORGED}", id="word-before-the-header"),
+        pytest.param(f"Jun 26 00:00:07+02:00 mx1 postgrey[1]: {FORGED}", id="rfc3164-with-a-zone"),
+        pytest.param(f" postgrey[1]: {FORGED}", id="tag-alone"),
+        pytest.param(f"postgrey[1]: {FORGED}", id="tag-at-the-start"),
+        pytest.param(f" {FORGED}", id="headerless-indented"),
+        pytest.param(f"x {FORGED}", id="headerless-with-a-word"),
+        pytest.param(f": {FORGED}", id="headerless-with-an-empty-queue-id"),
+        pytest.param(f"Jun 26 00:00:07 mx1 {FORGED}", id="no-tag"),
+        pytest.param(f"[26/Jun/2024:00:00:07] mx1 postgrey[1]: {FORGED}", id="unknown-stamp"),
+    ],
+)
+def test_a_decisions_words_without_a_header_that_is_known_or_another_tag_are_a_near_miss(line: str) -> None:
+    assert outcomes(parse(f"{line}\n{HEADER}x\n")) == {NEAR_MISS: 1, NO_DECISION: 1}
+    counted = tally_of_log(f"{line}\n".encode(), SEEN)
+    assert counted.lines[NEAR_MISS] == 1
+    (told,) = Parser("postgrey", UTC).read(line.encode(), SEEN).oddities
+    assert told.endswith("action=greylist, reason=")
+
+
+def test_what_looks_like_a_second_tag_is_postgreys_text() -> None:
+    assert outcomes(parse(f"Jun 26 00:00:07 postgrey: postgrey[12]: {NEW_MESSAGE}")) == {NO_DECISION: 1}
 
 
 def test_a_forged_header_inside_postgreys_own_line_adds_nothing() -> None:
@@ -476,7 +517,7 @@ def test_a_forged_header_inside_postgreys_own_line_adds_nothing() -> None:
         pytest.param(
             "message repeated 3 times: [ whitelisted: mail.example.com[192.0.2.1]]", {NO_DECISION: 1}, id="none"
         ),
-        pytest.param("message repeated 3 times: [ action=greylist]", {MALFORMED: 1}, id="malformed"),
+        pytest.param("message repeated 3 times: [ action=greyl]", {MALFORMED: 1}, id="malformed"),
         pytest.param(f"message repeated 0 times: [ {NEW_MESSAGE}]", {MALFORMED: 1}, id="never"),
         pytest.param(
             f"message repeated 9 times: [ message repeated 9 times: [ {NEW_MESSAGE}]]", {MALFORMED: 1}, id="nested"
@@ -498,7 +539,7 @@ def test_a_repeated_message_counts_the_decision_that_it_repeats(times: int) -> N
 def test_a_message_longer_than_any_of_postgreys_is_not_looked_into() -> None:
     fits = HEADER + "action=greylist, reason=" + "," * (LONGEST_MESSAGE - 24)
 
-    assert outcomes(parse(fits)) == {MALFORMED: 1}
+    assert outcomes(parse(fits)) == {DECISION: 1}
     assert outcomes(parse(f"{HEADER}{NEW_MESSAGE}{' ' * LONGEST_MESSAGE}")) == {MALFORMED: 1}
     assert outcomes(parse(f"{HEADER}{'x' * LONGEST_MESSAGE}x")) == {NO_DECISION: 1}
 
@@ -565,7 +606,8 @@ def added(parts: Iterable[Parsed]) -> tuple[Counter[Decision], dict[str, int]]:
     decisions: Counter[Decision] = Counter()
     counts: Counter[str] = Counter()
     for part in parts:
-        decisions.update(part.decisions)
+        # The time of a bare message is that of the stamp before it.
+        decisions.update(decision._replace(time=0) for decision in part.decisions)
         counts.update(outcomes(part))
     return decisions, dict(counts)
 

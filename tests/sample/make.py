@@ -37,6 +37,8 @@ START: Final = datetime(2024, 3, 4, tzinfo=UTC)
 _MICRO: Final = 1_000_000
 _SERVER: Final = "mx1"
 _POSTGREY: Final = "postgrey[812]"
+_WITHOUT_VOWELS: Final = str.maketrans("ABCDEF", "BCDFGH")
+"""Postfix's long queue ids have no vowels."""
 _QMGR: Final = "postfix/qmgr[1033]"
 _UNFINISHED: Final = 60.0
 """Seconds before the end of a run that are cut off: lines of sessions that the end interrupts."""
@@ -181,7 +183,7 @@ class Simulation:
 
     def _queue_id(self) -> str:
         self._queued += 1
-        return f"4Tp{self._queued:05X}z8K"
+        return f"4Tp{self._queued:05X}z8K".translate(_WITHOUT_VOWELS)
 
     def _housekeeping(self, hour: int) -> None:
         """Write what postgrey's ``do_maintenance`` says each hour, and what it says once a night."""

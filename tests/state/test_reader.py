@@ -48,7 +48,7 @@ def test_a_new_state_holds_nothing(reader: StateReader) -> None:
     assert reader.snapshot() == EMPTY
     assert list(reader.clients(0)) == []
     assert reader.decisions(0) == {}
-    assert reader.postgrey_lines() == 0
+    assert reader.lines() == {}
     assert reader.looked_at() is None
 
 
@@ -72,13 +72,13 @@ def test_decisions_are_added_up_over_the_hours_asked_for(store: Store, reader: S
     assert reader.decisions(999, 999) == {(GREYLIST, NEW): 1}
 
 
-def test_lines_of_other_programs_are_not_postgreys(store: Store, reader: StateReader) -> None:
+def test_lines_are_added_up_over_the_sources(store: Store, reader: StateReader) -> None:
     tally = tally_of()
     tally.lines.update(no_decision=1, malformed=2, foreign=100)
     for source in (LOG, "/var/log/other.log"):
         store.merge(source, tally, {}, NO_LISTS, NOW)
 
-    assert reader.postgrey_lines() == 6
+    assert reader.lines() == {"no_decision": 2, "malformed": 4, "foreign": 200}
 
 
 def test_the_unreviewed_shown_are_the_largest_and_those_longest_known_among_equals(store: Store) -> None:

@@ -71,13 +71,31 @@ STAMPS: Final = (
     *("2024-06-26T00:00:07", "2024-06-26T00:00:61Z", "2024-06-26T00:00:60.9Z", "2024-06-26 00:00:07Z"),
     *("2024-02-30T00:00:07Z", "2024-06-26T24:00:07+02:00", "2024-06-26T00:60:07Z", "9999-12-31T23:59:59-01:00"),
     *("0001-01-01T00:00:00+02:00", "0000-01-01T00:00:00Z", "1969-12-31T23:59:59.25Z", "x", ""),
+    *("<22>Jun 26 00:00:07", "<22>1 2024-06-26T00:00:07Z", "\ufeffJun 26 00:00:07", "Wed Jun 26 00:00:07"),
+    *("Jun 26 2024 00:00:07", "2024 Jun 26 00:00:07", "Wed Jun 26 00:00:07 2024", "Jun 26 00:00:07 2024"),
+    *("2024-06-26 00:00:07,123", "2024-06-26T00:00:07 +0200", "Wed 2024-06-26 00:00:07 UTC", "1719360007.25"),
+    *(
+        "2024-06-26T00:00:07Z Jun 26 00:00:08",
+        "@40000000667b5a1137e8d2c4",
+        "@40000000667b5a1137e8d2c4 Jun 26 00:00:08",
+    ),
+    *("Jun 26 00:00:07 +02:00", "Jun 26 00:00:07Z", "2024-06-26T00:00:07Z Z", "Jun 26 00:00:07 CEST"),
 )
 HOSTS: Final = (
+    *(" mx1 mail.info", " <2.6> mx1", " app:", " fe80::", " Nov", " 2024", " 1719360007", " mail.info", " 3F2A8C01:"),
     *(" mx1", " <mail.info> mx1", " a b", "", " ", " postgrey", " mx1, mx2", " 2001:db8::1", " mx1\t", " \r"),
 )
 TAGS: Final = (
     *(" postgrey[1]: ", " postgrey: ", " postgrey[1]: [ID 1 mail.info] ", "postgrey[1]: ", " xpostgrey: "),
     *(" postgrey[]: ", " postgrey[1: ", " postgrey[1]", " postgrey[1]:", " postgrey[1x]: ", " postgrey2: ", " "),
+    *(
+        " postgrey.service[1]: ",
+        " postgrey@a.service: ",
+        " postgrey 1 - - ",
+        ' postgrey - - [a b="c]"] ',
+        " app[1]: ",
+    ),
+    *(" last message repeated 3 times", " last message repeated 0 times ", " postgrey-x[1]: "),
     *(" postgrey[1]: message repeated 2 times: [ ", " postgrey[1]:  ", " Postgrey: ", " postgrey\0: "),
 )
 ACTIONS: Final = (

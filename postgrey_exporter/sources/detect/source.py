@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.parsing.syslog import HeaderReader
+from postgrey_exporter.parsing.header import HeaderReader
+from postgrey_exporter.parsing.parser import DEFAULT_TAG
 from postgrey_exporter.sources import Batch, Position, SourceStatus
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ SILENCE_SECONDS: Final = 3600.0
 SAME_LINE_SECONDS: Final = 1.0
 """How far the times of one line may differ in two places: rsyslog's traditional format cuts off the fraction."""
 
-_BLANKS_IN_HEADER: Final = 4
-
 _READ_UNTIL: Final = "read_elsewhere_until"
 
 
@@ -44,24 +43,19 @@ class CutOver:
     def __init__(self, read_until: float, zone: tzinfo | None) -> None:
         """Create a cut-over at the time of that last line. ``zone`` is for times without a zone."""
         self.read_until = read_until
-        self._headers = HeaderReader(zone)
+        self._headers = HeaderReader(DEFAULT_TAG, zone)
+        self._moment: float | None = None
 
     def newer(self, batch: Batch) -> Batch:
-        """Return the batch with its new lines only. A line without a header has the batch's time."""
+        """Return the batch with its new lines only. A line without a stamp has that of the line before it."""
         limit = self.read_until + SAME_LINE_SECONDS
-        lines = batch.lines.splitlines(keepends=True)
-        return Batch(b"".join(line for line in lines if self._moment(line, batch.seen_at) > limit), batch.seen_at)
-
-    def _moment(self, line: bytes, seen_at: float) -> float:
-        end = -1
-        for _ in range(_BLANKS_IN_HEADER + 1):
-            end = line.find(b" ", end + 1)
-            if end < 0:
-                break
-            moment = self._headers.moment(line, 0, end, seen_at)
-            if moment is not None:
-                return moment
-        return seen_at
+        newer = []
+        for line in batch.lines.splitlines(keepends=True):
+            stamp = self._headers.stamp(line.rstrip(b"\n"), batch.seen_at)
+            self._moment = self._moment if stamp is None else stamp
+            if (batch.seen_at if self._moment is None else self._moment) > limit:
+                newer.append(line)
+        return Batch(b"".join(newer), batch.seen_at)
 
 
 class DetectingSource:

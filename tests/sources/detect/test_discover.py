@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import tempfile
+from collections import Counter
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.parts import require
 
+from postgrey_exporter.parsing.line import DECISION
 from postgrey_exporter.parsing.parser import Parser
 from postgrey_exporter.sources.detect.discover import SILENT_SECONDS, Detection, Detector, Finding, choose
 from postgrey_exporter.sources.detect.signs import Signs
@@ -27,7 +29,7 @@ OTHERS = "postfix/smtpd[9]"
 
 
 def in_journal(seconds_ago: float) -> Callable[[float], Signs]:
-    return lambda now: Signs(now - seconds_ago, ours=True)
+    return lambda now: Signs(now - seconds_ago, Counter([DECISION]))
 
 
 def detect(root: Root, journal: Callable[[float], Signs | None] = lambda _: None) -> Detection:

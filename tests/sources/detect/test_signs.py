@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
+from postgrey_exporter.parsing.line import AUTO_WHITELISTED, BEFORE_1_28, DECISION, NEAR_MISS, NO_DECISION
 from postgrey_exporter.sources.detect.examine import FileExaminer
 from postgrey_exporter.sources.detect.signs import Examiner, Signs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+DECIDED = Counter([DECISION])
 NOW = 1_760_000_000.0
 STAMP = "2025-10-09T08:00:00+00:00 mx1"
 AT = NOW - 3200
@@ -23,22 +26,27 @@ GREYLISTED = (
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        pytest.param(f"{STAMP} postgrey[1]: {GREYLISTED}", Signs(AT, ours=True), id="decision"),
-        pytest.param(f"Oct  9 08:00:00 mx1 postgrey[1]: {GREYLISTED}", Signs(AT, ours=True), id="traditional"),
-        pytest.param(GREYLISTED, Signs(NOW, ours=True), id="no header"),
-        pytest.param(f"4B3C2D: {GREYLISTED}", Signs(NOW, ours=True), id="no header, queue id"),
+        pytest.param(f"{STAMP} postgrey[1]: {GREYLISTED}", Signs(AT, DECIDED), id="decision"),
+        pytest.param(f"Oct  9 08:00:00 mx1 postgrey[1]: {GREYLISTED}", Signs(AT, DECIDED), id="traditional"),
+        pytest.param(GREYLISTED, Signs(NOW, DECIDED), id="no header"),
+        pytest.param(f"4B3C2D: {GREYLISTED}", Signs(NOW, DECIDED), id="no header, queue id"),
         pytest.param(
             f"{STAMP} postgrey[1]: whitelisted: mail.example.com[192.0.2.1]",
-            Signs(ours=True, whitelisted=True),
+            Signs(lines=Counter([NO_DECISION, AUTO_WHITELISTED])),
             id="--quiet",
         ),
-        pytest.param("whitelisted: mail.example.com[192.0.2.1]", Signs(whitelisted=True), id="--quiet, no header"),
+        pytest.param(
+            "whitelisted: mail.example.com[192.0.2.1]",
+            Signs(lines=Counter([AUTO_WHITELISTED])),
+            id="--quiet, no header",
+        ),
+        pytest.param(f"{STAMP} {GREYLISTED}", Signs(lines=Counter([NEAR_MISS])), id="no tag"),
         pytest.param(
             f"{STAMP} postgrey: delayed 551 seconds: client=mail.example.com, from=a@example.com, to=b@example.org",
-            Signs(AT, ours=True, old=True),
+            Signs(lines=Counter([NO_DECISION, BEFORE_1_28])),
             id="before 1.28",
         ),
-        pytest.param(f"{STAMP} postgrey: Server closing!", Signs(ours=True), id="housekeeping"),
+        pytest.param(f"{STAMP} postgrey: Server closing!", Signs(lines=Counter([NO_DECISION])), id="housekeeping"),
         pytest.param(
             f"{STAMP} postgrey-in[7]: {GREYLISTED}", Signs(other_tags=frozenset({"postgrey-in"})), id="other tag"
         ),
@@ -83,15 +91,16 @@ def test_one_line(line: str, expected: Signs) -> None:
 
 
 def test_signs_of_two_blocks_add_up() -> None:
-    both = Signs(1.0, ours=True, other_tags=frozenset({"a"})) | Signs(2.0, old=True, other_tags=frozenset({"b"}))
-    assert both == Signs(2.0, ours=True, old=True, other_tags=frozenset({"a", "b"}))
+    one = Signs(1.0, DECIDED, other_tags=frozenset({"a"}))
+    both = one | Signs(2.0, Counter([DECISION, BEFORE_1_28]), other_tags=frozenset({"b"}))
+    assert both == Signs(2.0, Counter({DECISION: 2, BEFORE_1_28: 1}), other_tags=frozenset({"a", "b"}))
 
 
 @pytest.mark.parametrize(
     ("signs", "words"),
     [
-        pytest.param(Signs(whitelisted=True), "--quiet", id="quiet"),
-        pytest.param(Signs(1.0, old=True), "before 1.28", id="old"),
+        pytest.param(Signs(lines=Counter([AUTO_WHITELISTED])), "--quiet", id="quiet"),
+        pytest.param(Signs(1.0, Counter([BEFORE_1_28])), "before 1.28", id="old"),
         pytest.param(Signs(other_tags=frozenset({"postgrey-in"})), "--syslog-tag postgrey-in", id="tag"),
         pytest.param(Signs(1.0, other_greylisters=frozenset({"gld"})), "gld greylists here", id="other greylister"),
         pytest.param(Signs(unverified=frozenset({"session-1.scope, account 1000"})), "account 1000", id="unverified"),
@@ -103,7 +112,7 @@ def test_what_an_operator_has_to_know_is_said(signs: Signs, words: str) -> None:
 
 
 def test_decisions_alone_need_no_remark() -> None:
-    assert Signs(1.0, ours=True, whitelisted=True, other_tags=frozenset({"x"})).remarks() == []
+    assert Signs(1.0, Counter([DECISION, AUTO_WHITELISTED]), other_tags=frozenset({"x"})).remarks() == []
 
 
 @pytest.mark.parametrize("behind", [1 << 20, 2 << 20, 3 << 20])

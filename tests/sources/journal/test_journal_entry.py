@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from postgrey_exporter.parsing.line import FOREIGN
 from postgrey_exporter.parsing.parser import Parser
 from postgrey_exporter.sources.journal.entry import Entry, Renderer
 
@@ -41,7 +42,7 @@ def test_an_entry_counts_by_its_origin(
     parsed = Parser().parse(line, 0)
     assert line.count(b"\n") == 1
     assert len(parsed.decisions) == (counted and message == MESSAGE)
-    assert parsed.foreign == (not counted)
+    assert parsed.lines[FOREIGN] == (not counted)
 
 
 def test_another_tag_has_a_unit_of_its_name() -> None:
@@ -50,4 +51,4 @@ def test_another_tag_has_a_unit_of_its_name() -> None:
     line = renderer.line(ours)
     assert len(Parser("post_grey").parse(line, 0).decisions) == 1
     forged = renderer.line(ours._replace(identifier=b"post grey", unit=b"session-1.scope"))
-    assert Parser("post_grey").parse(forged, 0).foreign == 1
+    assert Parser("post_grey").parse(forged, 0).lines[FOREIGN] == 1

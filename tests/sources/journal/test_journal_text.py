@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.parts import require
 
+from postgrey_exporter.parsing.line import FOREIGN, MALFORMED, NO_DECISION
 from postgrey_exporter.parsing.parser import Parser
 from postgrey_exporter.sources.journal.text import BLOCK_BYTES, LONGEST_FIELD, form_of, journal_lines
 from sources.journal.journals import BEGIN, POSTFIX, SERVICE, Journal, decisions, entry, greylisted
@@ -70,7 +71,7 @@ def test_what_journalctl_prints_is_told_by_its_content_and_counted(
     assert form_of(text[:4096]) == form
     parsed = Parser().parse(lines(text, form), BEGIN + 9)
     assert [decision.time - BEGIN for decision in parsed.decisions] == [0, 1, 2, 4, 6][:counted]
-    assert (parsed.foreign, parsed.no_decision, parsed.malformed) == (1, 2, 5 - counted)
+    assert (parsed.lines[FOREIGN], parsed.lines[NO_DECISION], parsed.lines[MALFORMED]) == (1, 2, 5 - counted)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_a_time_that_makes_no_sense_makes_the_line_malformed_not_dated_now(stamp
     made = lines(text, "export")
     assert made.startswith(expected)
     parsed = Parser().parse(made, BEGIN)
-    assert (len(parsed.decisions), parsed.malformed) == ((1, 0) if expected[:1] == b"2" else (0, 1))
+    assert (len(parsed.decisions), parsed.lines[MALFORMED]) == ((1, 0) if expected[:1] == b"2" else (0, 1))
 
 
 def test_an_entry_of_a_megabyte_is_one_line_and_the_next_ones_are_read() -> None:
@@ -130,7 +131,7 @@ def test_an_entry_of_a_megabyte_is_one_line_and_the_next_ones_are_read() -> None
     text = decisions([1]) + entry(huge, 2) + entry(b"printable" * 100_000, 3) + decisions([4])
     parsed = Parser().parse(lines(text, "export"), BEGIN)
     assert [decision.time - BEGIN for decision in parsed.decisions] == [1, 4]
-    assert parsed.no_decision == 2
+    assert parsed.lines[NO_DECISION] == 2
     in_json = (
         as_json(greylisted(1)) + as_json(list(huge)) + b'{"MESSAGE": "' + b"x" * (9 << 20) + b'"}\n' + as_json("y")
     )
@@ -179,7 +180,7 @@ def test_no_other_units_entry_is_ever_counted(found: list[dict[str, bytes]]) -> 
         text += b"\n"
     made = lines(text, "export")
     parsed = Parser().parse(made, BEGIN)
-    assert made.count(b"\n") == parsed.foreign == len(found)
+    assert made.count(b"\n") == parsed.lines[FOREIGN] == len(found)
 
 
 @given(st.lists(st.binary(max_size=60), max_size=5))

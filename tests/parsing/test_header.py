@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postgrey_exporter.parsing.syslog import CLOCK_SKEW, HeaderReader
+from postgrey_exporter.parsing.header import CLOCK_SKEW, HeaderReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,10 @@ def at(text: str) -> datetime:
 def read(
     header: str, seen_at: str | float = "2024-07-01T12:00:00", zone: ZoneInfo | timezone | None = UTC
 ) -> float | None:
-    raw = header.encode()
+    """Return the moment of a line with this before postgrey's tag; ``None`` where it is none of postgrey's."""
     seen = at(seen_at).timestamp() if isinstance(seen_at, str) else seen_at
-    return HeaderReader(zone).moment(raw, 0, len(raw), seen)
+    found = HeaderReader("postgrey", zone).read(f"{header} postgrey[1]: x".encode(), seen)
+    return None if found is None else found.moment
 
 
 def written(moment: datetime) -> str:
@@ -86,20 +87,19 @@ def test_a_stamp_without_a_year_is_of_the_latest_year_that_puts_it_in_no_future(
 
 
 def test_one_log_is_right_on_both_sides_of_new_year() -> None:
-    reader = HeaderReader(UTC)
+    reader = HeaderReader("postgrey", UTC)
     seen = at("2024-01-01T00:00:10").timestamp()
 
-    moments = [reader.moment(raw, 0, len(raw), seen) for raw in (b"Dec 31 23:59:59 mx1", b"Jan  1 00:00:01 mx1")]
+    moments = [reader.stamp(line, seen) for line in (b"Dec 31 23:59:59 mx1", b"Jan  1 00:00:01 mx1")]
 
     assert moments == [at("2023-12-31T23:59:59").timestamp(), at("2024-01-01T00:00:01").timestamp()]
 
 
 def test_a_reader_that_lives_through_the_year_moves_on_with_it() -> None:
-    reader = HeaderReader(UTC)
-    raw = b"Jun 15 12:00:00 mx1"
+    reader = HeaderReader("postgrey", UTC)
 
     moments = [
-        reader.moment(raw, 0, len(raw), at(seen).timestamp())
+        reader.stamp(b"Jun 15 12:00:00 mx1", at(seen).timestamp())
         for seen in ("2023-06-15T12:00:01", "2024-06-15T12:00:01")
     ]
 
@@ -181,14 +181,14 @@ def test_rfc_3339_is_read_as_python_reads_it(moment: datetime, offset: int) -> N
     "header",
     [
         pytest.param("", id="nothing"),
-        pytest.param("Jun 26 00:00:07", id="no-host"),
         pytest.param("Jun 26 00:00:07 ", id="empty-host"),
         pytest.param("Jun 26 00:00:07 mx1 mx2", id="two-hosts"),
+        pytest.param("Jun 26 00:00:07 app:", id="a-tag-for-a-host"),
+        pytest.param("Jun 26 00:00:07 mx1 app.x", id="no-facility"),
+        pytest.param("Jun 26 00:00:07 CET mx1", id="rfc3164-with-the-name-of-a-zone"),
+        pytest.param("2024-06-26 00:00:07 CET mx1", id="the-name-of-a-zone-without-a-weekday"),
         pytest.param("Jun 26 00:00 mx1", id="no-second"),
         pytest.param("jun 26 00:00:07 mx1", id="month-in-small-letters"),
-        pytest.param("Jun 26 2024 00:00:07 mx1", id="with-a-year"),
-        pytest.param("2024-06-26 00:00:07Z mx1", id="iso-with-a-blank"),
-        pytest.param("2024-06-26T00:00:07 mx1", id="iso-without-a-zone"),
         pytest.param("Jun 26 00:00:07Z mx1", id="rfc3164-with-a-zone"),
         pytest.param("\u0661\u0662 mx1", id="other-digits"),
     ],
@@ -214,20 +214,13 @@ def test_a_header_with_an_impossible_date_has_a_moment_that_is_no_number(header:
     assert math.isnan(moment)
 
 
-def test_the_header_ends_where_it_is_said_to_end() -> None:
-    lines = b"x\nJun 26 00:00:07 mx1 postgrey: y"
-
-    assert (
-        HeaderReader(UTC).moment(lines, 2, 21, at("2024-07-01T12:00:00").timestamp())
-        == at("2024-06-26T00:00:07").timestamp()
-    )
-
-
 @pytest.mark.parametrize("seen_at", [1e20, -1e20, float("inf"), float("nan")])
 def test_a_stamp_without_a_year_has_none_where_the_lines_were_seen_beyond_all_years(seen_at: float) -> None:
     stamp = b"Jun 26 00:00:07"
-    moment = HeaderReader(UTC).moment(stamp + b" mx1", 0, len(stamp) + 4, seen_at)
+    reader = HeaderReader("postgrey", UTC)
+    found = reader.read(stamp + b" mx1 postgrey: x", seen_at)
 
-    assert moment is not None
-    assert math.isnan(moment)
-    assert HeaderReader(UTC).hour(stamp, seen_at) is None
+    assert found is not None
+    assert found.moment is not None
+    assert math.isnan(found.moment)
+    assert reader.hour(stamp, seen_at) is None

@@ -1,0 +1,260 @@
+"""Line headers: one grammar for all that can stand before postgrey's own words, and the moment that it tells.
+
+A line is ``[<PRI>] STAMP [HOST] TAG: MESSAGE`` (RFC 3164 and its kin), RFC 5424, a bare message, or any of these
+behind the stamp of ``docker logs -t``, multilog or s6-log, or inside Docker's JSON. Only the tag at its place tells
+who wrote a line: all text behind another tag may be a stranger's.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from math import nan
+from typing import Final, NamedTuple
+
+CLOCK_SKEW: Final = timedelta(days=1)
+"""How far a stamp without a year may lie ahead of the reading clock and still belong to the running year.
+
+The log's host may be another one, its clock a little ahead; a stamp that goes back a year for a second's
+difference would drop out of the window.
+"""
+
+TRADITIONAL_STAMP_SIZE: Final = 15
+"""Length of a stamp by RFC 3164 in its usual spelling: ``Feb  5 08:38:26``."""
+REPEATED_SIZE: Final = 3
+"""How much longer rsyslog makes a control character by escaping it, and so how much of a tag it repeats at least."""
+FRESH_SECONDS: Final = 3600.0
+"""For how long what was found out about stamps without a year holds, as the reading clock moves on."""
+_MOST_HOURS: Final = 10_000
+"""How many hours' stamps are remembered: more than a year has. A log may have one of its own in each line."""
+
+QUEUE_ID: Final = rb"(?:(?:[0-9A-F]{6,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,20}): )?"
+"""Postfix's queue id, which need not be there: hexadecimal, or the long form, which has no vowels."""
+
+_MONTHS: Final = {
+    name: number
+    for number, name in enumerate(
+        (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"),
+        start=1,
+    )
+}
+_UTC_NAMES: Final = frozenset({b"Z", b"UTC", b"GMT"})
+
+_BYTE_ORDER_MARK: Final = rb"(?:\xef\xbb\xbf)?"
+# RFC 3164 with the year before, behind, at the end (ctime), or none; ISO 8601; seconds since the epoch. journalctl
+# alone writes a weekday before an ISO date, and then an abbreviation of the zone behind the time.
+_STAMP: Final = (
+    rb"(?:(?:(?P<weekday>[A-Z][a-z]{2}),? )?"
+    rb"(?:(?:(?P<year_before>[0-9]{4}) )?(?P<day>[A-Z][a-z]{2} [ 0-3]?[0-9])(?: (?P<year_behind>[0-9]{4}))? "
+    rb"|(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[T ])"
+    rb"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2}(?:[.,][0-9]{1,9})?)"
+    rb"(?(date)(?P<zone>Z| ?[+-][0-9]{2}(?::?[0-9]{2})?(?= |$)|(?(weekday) [A-Z]{2,5}(?= )|(?!)))?"
+    rb"|(?: (?P<year_last>[0-9]{4})(?= ))?)"
+    rb"|(?P<epoch>[0-9]{9,11}(?:\.[0-9]{1,9})?))"
+)
+_SYSLOG_STAMP: Final = _BYTE_ORDER_MARK + rb"(?:<[0-9]{1,3}>)?(?:1 )?(?P<stamp>" + _STAMP + rb")"
+_PRIORITY: Final = (
+    rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])"
+    rb"\.(?:emerg|alert|crit|err|error|warn|warning|notice|info|debug)"
+)
+# FreeBSD writes facility and priority before the host, BusyBox behind it. Some templates leave out the host. What
+# ends in a colon is a tag, unless it is an IPv6 address.
+_HOST: Final = rb" [^ \n]*(?:[^ :\n]|::)"
+_TO_TAG: Final = rb"(?: <[a-z0-9]+\.[a-z0-9]+>)?(?P<host>" + _HOST + rb")?(?: " + _PRIORITY + rb")? "
+_SOLARIS: Final = rb"(?:\[ID [0-9]+ [a-z0-9]+\.[a-z]+\] )?"
+# What is behind the tag in RFC 5424: process, message id, structured data.
+_RFC_5424: Final = rb" [^ \n]+ [^ \n]+ (?:-|(?:\[[^\]\\\n]*(?:\\.[^\]\\\n]*)*\])+) +(?:\xef\xbb\xbf)?"
+
+_CLAIMS_DECISION: Final = QUEUE_ID + rb"action="
+# `docker logs -t`, multilog and s6-log put a stamp before what a program writes: a bare message, or a whole line.
+_OUTER: Final = re.compile(
+    rb"(?:" + _SYSLOG_STAMP + rb"|@(?P<tai>[0-9a-f]{24})) +"
+    rb"(?=" + _CLAIMS_DECISION + rb"|<[0-9]|\{|[A-Z][a-z]{2},? [ 0-9A-Z]|[0-9]{4}[- ]|[0-9]{9,11}[ .])"
+)
+_DOCKER_JSON: Final = re.compile(_BYTE_ORDER_MARK + rb'\{"log": ?"')
+_STAMPED: Final = re.compile(_SYSLOG_STAMP + rb"(?= |$)")
+_BARE: Final = re.compile(_BYTE_ORDER_MARK + rb"(?=" + _CLAIMS_DECISION + rb")")
+_ANY_TAG: Final = re.compile(rb"(?:^|(?<=\s))([A-Za-z][A-Za-z0-9_./+-]*)(?:\[[^\]\s]*\])?:(?=\s)")
+_TAI_EPOCH: Final = (1 << 62) + 10
+"""The second of TAI64 labels that is 1970, as multilog writes them; s6-log adds the leap seconds since, 27 by now."""
+
+
+class Header(NamedTuple):
+    """What stands before a message of postgrey's, and where the message begins."""
+
+    moment: float | None
+    """Seconds since the epoch; not a number for an impossible date, ``None`` for a bare message without any stamp."""
+    line: bytes
+    """The line, or what Docker's JSON has as one."""
+    start: int
+    """Where the message begins in it."""
+
+
+class HeaderReader:
+    """Reads headers; remembers each hour that it has met, since a log repeats few of them."""
+
+    def __init__(self, tag: str, zone: tzinfo | None) -> None:
+        """Take postgrey's syslog tag, and the zone of stamps that carry none.
+
+        ``None`` is the system's own zone, daylight saving included.
+        """
+        name = re.escape(tag.encode())
+        self._tag = tag.encode()
+        self._no_other_tag = re.compile(name + rb"(?![A-Za-z0-9_./+@-])|action=")
+        # journalctl's with-unit has the unit in the tag's place.
+        program = name + rb"(?:(?:[@-][^/\s\[\]:]*)?\.service)?"
+        self._ours = re.compile(
+            _SYSLOG_STAMP
+            + rb"(?:"
+            + _TO_TAG
+            + program
+            + rb"(?:\[[0-9]+\])?: +"
+            + _SOLARIS
+            + rb"|(?P<host_5424>"
+            + _HOST
+            + rb") "
+            + program
+            + _RFC_5424
+            + rb")"
+        )
+        self._place = re.compile(_SYSLOG_STAMP + _TO_TAG + rb" *")
+        self._zone = zone
+        self._hours: dict[tuple[bytes | None, ...], float | None] = {}
+        self._dated_by = float("-inf")
+
+    def read(self, line: bytes, seen_at: float) -> Header | None:
+        """Return the header of a line of postgrey's; ``None`` for another program's line.
+
+        ``seen_at`` is when the line was there at the latest: the present for a live log, the modification time for an
+        archive. A stamp without a year means the latest year that does not put it after that (see `CLOCK_SKEW`).
+        """
+        outer, line = self.unwrap(line, seen_at)
+        found = self._ours.match(line)
+        if found is not None and not _is_broken(found):
+            return Header(self._moment(found, seen_at), line, found.end())
+        bare = _BARE.match(line)
+        return None if bare is None else Header(outer, line, bare.end())
+
+    def stamp(self, line: bytes, seen_at: float) -> float | None:
+        """Return the moment of the stamp of anybody's line; ``None`` where there is none, or an impossible one."""
+        outer, line = self.unwrap(line, seen_at)
+        found = _STAMPED.match(line)
+        moment = outer if found is None else self._moment(found, seen_at)
+        return None if moment is None or moment != moment else moment  # noqa: PLR0124 - not a number
+
+    def unwrap(self, line: bytes, seen_at: float) -> tuple[float | None, bytes]:
+        """Return a line without what a log driver has put around it, and the moment that this tells."""
+        if _DOCKER_JSON.match(line):
+            return self._from_docker(line, seen_at)
+        outer = _OUTER.match(line)
+        if outer is None:
+            return None, line
+        return self._moment(outer, seen_at), line[outer.end() :]
+
+    def place(self, line: bytes) -> int | None:
+        """Return where the tag stands, or what is there in its stead; ``None`` without a stamp."""
+        placed = self._place.match(line)
+        return None if placed is None or _is_broken(placed) else placed.end()
+
+    def bears_no_other_tag(self, line: bytes) -> bool:
+        """Tell of a line without a header of postgrey's whether no other program's tag stands at its place."""
+        placed = self._place.match(line)
+        if placed is not None:
+            return not _is_broken(placed) and self._no_other_tag.match(line, placed.end()) is not None
+        tag = _ANY_TAG.search(line)
+        return tag is None or tag[1] == self._tag
+
+    def hour(self, stamp: bytes, seen_at: float) -> float | None:
+        """Return the begin of the hour that a stamp lies in, see `read`; ``None`` for an impossible one."""
+        found = _STAMPED.fullmatch(stamp)
+        return None if found is None else self._hour(found, seen_at)
+
+    def _from_docker(self, line: bytes, seen_at: float) -> tuple[float | None, bytes]:
+        import json  # noqa: PLC0415 - only this form needs it
+
+        try:
+            entry = json.loads(line)
+            text, time = entry["log"].encode("utf-8", "surrogatepass"), entry.get("time", "").encode()
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            return None, line
+        found = _STAMPED.fullmatch(time)
+        return (None if found is None else self._moment(found, seen_at)), text.rstrip(b"\n")
+
+    def _moment(self, found: re.Match[bytes], seen_at: float) -> float:
+        """Return the moment of a stamp; not a number for an impossible one."""
+        groups = found.groupdict()
+        if groups.get("tai"):
+            label = groups["tai"]
+            return int(label[:16], 16) - _TAI_EPOCH + int(label[16:], 16) / 1e9
+        if groups["epoch"]:
+            return float(groups["epoch"])
+        hour = self._hour(found, seen_at)
+        minute, second = groups["minute"], groups["second"].replace(b",", b".")
+        if hour is None or minute > b"59" or second >= b"61":
+            return nan
+        return hour + int(minute) * 60 + float(second)
+
+    def _hour(self, found: re.Match[bytes], seen_at: float) -> float | None:
+        if abs(seen_at - self._dated_by) > FRESH_SECONDS or len(self._hours) >= _MOST_HOURS:
+            self._hours.clear()
+            self._dated_by = seen_at
+        key = found.group("day", "date", "hour", "year_before", "year_behind", "year_last", "zone")
+        if key not in self._hours:
+            day, date, hour, *years, zone = key
+            year = next(filter(None, years), None)
+            try:
+                self._hours[key] = self._begin(day, date or year, int(hour), (zone or b"").strip(), seen_at)
+            except (ValueError, OverflowError, OSError):
+                # Some file systems have a file's time beyond the years that there are.
+                self._hours[key] = None
+        return self._hours[key]
+
+    def _begin(
+        self, day: bytes | None, date: bytes | None, hour: int, zone_name: bytes, seen_at: float
+    ) -> float | None:
+        """Return the begin of an hour. Raises what `datetime` raises for an impossible one."""
+        zone = self._zone_of(zone_name)
+        if day is None:
+            assert date is not None  # noqa: S101 - by the pattern
+            year, month, number = map(int, date.split(b"-"))
+            return _timestamp(datetime(year, month, number, hour, tzinfo=zone), zone_name)
+        month, number = _MONTHS.get(day[:3], 0), int(day[4:])
+        if date is not None:
+            return _timestamp(datetime(int(date), month, number, hour, tzinfo=zone), zone_name)
+        limit = datetime.fromtimestamp(seen_at, zone) + CLOCK_SKEW
+        # 29 February needs up to eight years to come round: 1896, 1904.
+        for candidate in range(limit.year, limit.year - 9, -1):
+            try:
+                moment = datetime(candidate, month, number, hour, tzinfo=zone)
+            except ValueError:
+                continue
+            if moment <= limit:
+                return _timestamp(moment, zone_name)
+        return None
+
+    def _zone_of(self, name: bytes) -> tzinfo | None:
+        """Return the zone of a stamp; that of stamps without one also where the name is an abbreviation."""
+        if name in _UTC_NAMES:
+            return UTC
+        if name[:1] not in {b"+", b"-"}:
+            return self._zone
+        ahead = timedelta(hours=int(name[1:3]), minutes=int(name[3:].lstrip(b":") or 0))
+        return timezone(-ahead if name[:1] == b"-" else ahead)
+
+
+def _timestamp(moment: datetime, zone_name: bytes) -> float:
+    """Return the time of a moment. Of one that comes twice it is the one in the zone of this name, or the first."""
+    later = moment.replace(fold=1)
+    if zone_name and later.astimezone(moment.tzinfo).tzname() == zone_name.decode():
+        return later.timestamp()
+    return moment.timestamp()
+
+
+def _is_broken(found: re.Match[bytes]) -> bool:
+    """Tell whether the host name repeats the end of a stamp without blanks.
+
+    rsyslog's imuxsock keeps a line break inside a tag and writes the end of the tag again behind it: what such a
+    line has as its header is the text of another program's message, see docs/bare-lines.md.
+    """
+    stamp, host = found["stamp"], found["host"] or found.groupdict().get("host_5424") or b""
+    return b" " not in stamp and stamp[-REPEATED_SIZE:] in host
