@@ -128,7 +128,8 @@ def _why_blind(
     for file in files:
         with suppress(LogFileError):
             signs |= FileExaminer(Examiner(settings.syslog_tag, settings.timezone)).examine(file, now)
-    if signs.newest_decision is not None and signs.newest_decision >= settings.window.first_hour(now) * HOUR:
+    newest = signs.newest_decision
+    if signs.lines[DECISION] and newest is not None and newest >= settings.window.first_hour(now) * HOUR:
         return None
     return why_nothing(lines, signs.others())
 

@@ -96,8 +96,8 @@ class MessageReader:
     ) -> Line:
         client = client_of(name, address)
         verdict = verdict_of(action, reason)
-        # A message that ends in a name was cut there when its log was rotated: the name may go on.
-        is_cut = name and not (address or sender_recipient)
+        # What a message ends in may have been cut there when its log was rotated.
+        is_cut = not (address or sender_recipient) and (name or not is_known(action, reason))
         if client is None or verdict is None or is_cut:
             return Line(MALFORMED, moment=moment)
         seconds = None if delay is None else min(int(delay), _MOST_DELAY_SECONDS)

@@ -23,13 +23,13 @@ cdef class UsualLines:
     cdef double _hour
     cdef unsigned char[LONGEST_KEY] _hour_key
     cdef size_t _hour_key_size
-    # The latest line of the block with a usual stamp; what it has with its host name and a blank, unless that is unusual.
+    # The latest line of the block with a usual stamp, and what it has with host name and blank, if that is usual.
     cdef const unsigned char *_header
     cdef size_t _header_size
     cdef size_t _header_stamp
     # Where the lines begin since the latest stamp that are of no usual form: they may bear one.
     cdef const unsigned char *_unclear
-    # The latest moment that the parser has told, for bare messages; used where no header and nothing unclear came since.
+    # The moment of a bare message, as the parser has told it; out of date behind a header or what is unclear.
     cdef double _bare_moment
     cdef const unsigned char *_begin
     cdef const unsigned char *_line

@@ -283,7 +283,7 @@ def test_a_line_of_10_megabytes_is_one_line(files: Files, cli: Cli) -> None:
 def test_a_log_without_a_line_of_postgreys_is_said_after_the_start(files: Files) -> None:
     files.append(FOREIGN, FOREIGN)
     with Serve(files) as serving:
-        wait_until(lambda: "none of the 2 lines read is a decision of postgrey's" in serving.words())
+        wait_until(lambda: f"{files.log}: there is no line of postgrey's" in serving.words())
         assert serving.value(f'postgrey_exporter_source_up{{source="{files.log}"}}') == 1
 
 

@@ -24,6 +24,7 @@ from postgrey_exporter.exporter.evidence_cache import judged_at
 from postgrey_exporter.exporter.metrics import families
 from postgrey_exporter.exporter.text_format import exposition, label
 from postgrey_exporter.exporter.view import View, make_view
+from postgrey_exporter.parsing.line import OUTCOMES
 from postgrey_exporter.sources.file.source import FileSource
 from postgrey_exporter.state.reader import StateReader
 
@@ -158,7 +159,7 @@ def test_a_new_exporter_shows_all_decisions_at_zero(tmp_path: Path) -> None:
     decisions = {labels: value for (name, labels), value in shown.items() if name == "postgrey_decisions_total"}
     assert decisions == {frozenset({("action", action), ("reason", reason)}): 0 for action, reason in DECISION_LABELS}
     lines_read = {labels for name, labels in shown if name == "postgrey_exporter_source_lines_total"}
-    assert len(lines_read) == 4
+    assert len(lines_read) == len(OUTCOMES)
     assert not any(name in {"postgrey_unreviewed_domain", "postgrey_greylisted_total"} for name, _ in shown)
 
 

@@ -32,7 +32,10 @@ class Signs:
     """What some lines of a log show."""
 
     newest_decision: float | None = None
-    """The time of postgrey's latest decision, in seconds since the epoch; at most a day ahead of the present."""
+    """The time of postgrey's latest decision, or of a delivery that a postgrey before 1.28 logs.
+
+    In seconds since the epoch, at most a day ahead of the present.
+    """
     lines: Counter[str] = field(default_factory=Counter)
     """The lines by outcome and sign, see `parser.OUTCOMES`, without other programs' lines."""
     other_tags: frozenset[str] = frozenset()
@@ -94,7 +97,7 @@ class Examiner:
         newest = decisions.newest(present + CLOCK_SKEW.total_seconds())
         tags = {text for text, _ in self._messages(lines, b"action=", _DECISION)}
         return Signs(
-            newest_decision=(seen_at if newest is None else newest) if decisions.lines[DECISION] else None,
+            newest_decision=(seen_at if newest is None else newest) if len(decisions) else None,
             lines=Counter({kind: count for kind, count in decisions.lines.items() if count and kind != FOREIGN}),
             other_tags=frozenset(tags - {self._tag, "", *OTHER_GREYLISTERS}),
             other_greylisters=frozenset(name for name in OTHER_GREYLISTERS if self._greylists(lines, name)),

@@ -253,7 +253,7 @@ def test_looking_again_reads_only_what_was_added(root: Root) -> None:
     log = root.write("var/log/mail.log", traditional([500], OTHERS) * 100 + b"Oct  9 08:5")
     detector = Detector("postgrey", UTC, root.path, lambda _: None)
     assert detector.detect(NOW).chosen is None
-    root.append(log, [b"0:00 mx1 postgrey[1]: action=pass, reason=client AWL, client_name=x.example.com\n"])
+    root.append(log, [b"0:00 mx1 postgrey[1]: action=pass, reason=client AWL, client_address=192.0.2.1\n"])
     found = detector.detect(NOW)
     assert found.chosen is not None
     assert found.chosen.newest_decision == NOW - 200
@@ -271,7 +271,7 @@ def test_only_the_end_of_a_large_log_is_looked_at_and_no_line_is_cut(root: Root)
     assert detect(root).chosen is None
 
 
-FUTURE = b"9999-12-31T23:59:59+00:00 mx1 postgrey[6346]: action=greylist, reason=new, client_name=x.example.com\n"
+FUTURE = b"9999-12-31T23:59:59+00:00 mx1 postgrey[6346]: action=greylist, reason=new, client_address=192.0.2.1\n"
 
 
 @pytest.mark.parametrize(

@@ -83,4 +83,6 @@ def test_lines_with_and_without_a_header_stand_in_one_file(tmp_path: Path, end: 
     assert times.keys() == {"m10.example.com", "m2.example.com", "m30.example.com", "m4.example.com"}
     assert times["m10.example.com"] == NOW - 10
     assert times["m30.example.com"] == pytest.approx(NOW - 30, abs=1)
-    assert times["m2.example.com"] == times["m4.example.com"] == NOW
+    # A bare line has the stamp of the line before it.
+    assert times["m2.example.com"] == times["m10.example.com"]
+    assert times["m4.example.com"] == times["m30.example.com"]
