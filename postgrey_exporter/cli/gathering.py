@@ -106,7 +106,7 @@ def _from_logs(
     try:
         reader.read_files(files)
         if len(files) < len(settings.logs):
-            reader.read_stream(sys.stdin.buffer, settings.syslog_tag)
+            reader.read_stream(sys.stdin.buffer)
     finally:
         progress.close()
     if reader.result.logs and not reader.result.tally.lines[DECISION]:

@@ -146,7 +146,7 @@ class _Line:
             why = "# begins a comment even inside a pattern, so this is taken for a name"
         elif text.startswith(b"/"):
             why = "a pattern begins and ends with /, so this is taken for a name"
-        elif text.startswith((b".", b"*.")):
+        elif text.startswith((b".", b"*.")) and text.strip(b".*"):
             rest = shown(text.lstrip(b".*"))
             why = f"postgrey takes it literally; {rest} covers {rest} and everything under it"
         elif not _HOST_CHARACTERS.fullmatch(text):

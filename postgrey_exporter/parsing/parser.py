@@ -61,6 +61,7 @@ class Parser:
         secret = os.urandom(KEY_SIZE) if secret is None else secret
         self.keyed = KeyedHash(secret)
         """What a tally hashes with that takes this parser's decisions."""
+        self.tag = tag
         self._options = tag, zone, secret
         self.headers = HeaderReader(tag, zone)
         self._messages = MessageReader(self.keyed)

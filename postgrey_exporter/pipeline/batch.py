@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,6 +38,8 @@ STANDARD_INPUT: Final = Path("standard input")
 _LOOK: Final = 4096
 _LOOK_BACK: Final = 64 << 10
 """Bytes before a stretch in which the stamp is looked for that its first lines lack."""
+_MAY_BE_JOURNAL: Final = re.compile(rb"__CURSOR|__(?:REALTIME|MONOTONIC)_TIMESTAMP|_BOOT_ID|MESSAGE")
+"""What each text of the journal has near its begin."""
 _SETTLED_TOGETHER: Final = 125_000
 """Attempts that are kept in memory before they settle: some megabytes."""
 
@@ -107,25 +110,14 @@ class LogReader:
         in_turn(self._jobs(logs), self._take, cores())
         give_back_free()
 
-    def read_stream(self, stream: IO[bytes], tag: str) -> None:
-        """Read a stream that can't be sought, such as standard input: a log, or what journalctl prints.
-
-        ``tag`` is the syslog tag that lines made of postgrey's journal entries get.
-        """
-        # Imported late: reading files should not wait for it.
-        from postgrey_exporter.sources.journal.text import form_of, journal_lines  # noqa: PLC0415
-
-        buffered = (
-            stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
-        )
+    def read_stream(self, stream: IO[bytes]) -> None:
+        """Read a stream that can't be sought, such as standard input: a log, or what journalctl prints."""
+        buffered = _buffered(stream)
         try:
             with reading_errors(STANDARD_INPUT):
-                head = buffered.peek(_LOOK)
-                form = form_of(head)
+                stream = _buffered(decompressed(buffered, kind_of(buffered.peek(_LOOK))))
+                blocks = self._blocks(stream)
                 self.result.logs += 1
-                blocks = (
-                    journal_lines(buffered, form, tag) if form else whole_lines(decompressed(buffered, kind_of(head)))
-                )
                 for decisions, lines in self._read(self._parser, ((lines, self._now) for lines in blocks)):
                     self._take((decisions, len(lines)))
         except LogFileError as error:
@@ -164,11 +156,12 @@ class LogReader:
         self._seen.add(file)
         head = os.pread(raw.fileno(), _LOOK, 0)
         kind = kind_of(head)
-        if kind == "plain" and looks_binary(head):
+        is_text = kind == "plain" and not _MAY_BE_JOURNAL.search(head)
+        if is_text and looks_binary(head):
             raise LogFileError(f"{path}: is a binary file; name a log file")
         self.result.logs += 1
         self.result.newest = max(self.result.newest or 0.0, about.st_mtime)
-        if kind != "plain":
+        if not is_text:
             yield _until_error(self._from_archive(path, os.dup(raw.fileno()), about))
             return
         for begin in range(0, max(1, about.st_size), self._stretch_bytes):
@@ -189,10 +182,24 @@ class LogReader:
         with reading_errors(path), os.fdopen(file, "rb", buffering=0) as raw:
             parser = self._parser.another()
             before = 0
-            for decisions, _ in self._read(parser, ((lines, about.st_mtime) for lines in whole_lines(unpacked(raw)))):
+            stream = _buffered(unpacked(raw))  # it closes the file when it goes
+            blocks = ((lines, about.st_mtime) for lines in self._blocks(stream))
+            for decisions, _ in self._read(parser, blocks):
                 at = raw.tell()
                 yield decisions, at - before
                 before = at
+
+    def _blocks(self, stream: io.BufferedReader) -> Iterator[bytes]:
+        """Yield a stream's lines in blocks: a log's, or those made of postgrey's entries in a journal's text."""
+        head = stream.peek(_LOOK)
+        if _MAY_BE_JOURNAL.search(head):
+            # Imported late: reading logs should not wait for it.
+            from postgrey_exporter.sources.journal.text import form_of, journal_lines  # noqa: PLC0415
+
+            form = form_of(head)
+            if form is not None:
+                return journal_lines(stream, form, self._parser.tag)
+        return whole_lines(stream)
 
     def _read(
         self,
@@ -235,6 +242,10 @@ class LogReader:
     def _note_problem(self, error: LogFileError) -> None:
         if str(error) not in self.result.problems:
             self.result.problems.append(str(error))
+
+
+def _buffered(stream: IO[bytes]) -> io.BufferedReader:
+    return stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
 
 
 def _same(carry: Carry) -> Carry:

@@ -10,22 +10,23 @@ import stat
 import sys
 import zlib
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 
 from postgrey_exporter.errors import PostgreyExporterError
 
 if TYPE_CHECKING:
+    import bz2
     import lzma
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Kind = Literal["plain", "gzip", "bzip2", "xz", "zstd"]
 
-_XZ: Final = b"\xfd7zXZ\x00"
 _MAGIC: Final[tuple[tuple[bytes, Kind], ...]] = (
     (b"\x1f\x8b", "gzip"),
     (b"BZh", "bzip2"),
-    (_XZ, "xz"),
+    (b"\xfd7zXZ\x00", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
 )
 _LOOK: Final = 4096
@@ -90,6 +91,8 @@ def reading_errors(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise LogFileError(explain_os_error(path, error)) from error
         raise DamagedError(f"{path}: the archive is damaged or cut short ({error})") from error
+    except ModuleNotFoundError as error:
+        raise LogFileError(f"{path}: zstd archives need an extra: pip install 'postgrey-exporter[zstd]'") from error
 
 
 def _reading_errors() -> tuple[type[Exception], ...]:
@@ -117,9 +120,11 @@ def decompressed(raw: IO[bytes], kind: Kind) -> IO[bytes]:
     if kind == "bzip2":
         import bz2  # noqa: PLC0415
 
-        return cast("IO[bytes]", bz2.BZ2File(raw))
+        return cast("IO[bytes]", _Streams(raw, bz2.BZ2Decompressor))
     if kind == "xz":
-        return cast("IO[bytes]", _Unxz(raw))
+        import lzma  # noqa: PLC0415
+
+        return cast("IO[bytes]", _Streams(raw, partial(lzma.LZMADecompressor, memlimit=_MOST_XZ_MEMORY)))
     if kind == "zstd":
         return _zstd(raw)
     return raw
@@ -140,31 +145,28 @@ class _Unpacker(io.RawIOBase):
         raise NotImplementedError
 
 
-class _Unxz(_Unpacker):
-    """Decompresses xz in bounded memory. Several streams are one log; what follows them and is none is ignored."""
+class _Streams(_Unpacker):
+    """Decompresses xz or bzip2 in bounded memory. Several streams are one log, with NULs between them or behind."""
 
-    def __init__(self, raw: IO[bytes]) -> None:
+    def __init__(self, raw: IO[bytes], another: Callable[[], lzma.LZMADecompressor | bz2.BZ2Decompressor]) -> None:
         self._raw = raw
-        self._decoder = self._another()
+        self._another = another
+        self._decoder = another()
 
     def read1(self, size: int) -> bytes:
         while True:
+            following = b""
             if self._decoder.eof:
-                following = (self._decoder.unused_data + self._raw.read(_LOOK)).lstrip(b"\0")
-                if not following.startswith(_XZ):
+                following = self._decoder.unused_data.lstrip(b"\0")
+                while not following and (more := self._raw.read(_PIECE)):
+                    following = more.lstrip(b"\0")
+                if not following:
                     return b""
                 self._decoder = self._another()
-            else:
-                following = self._raw.read(_PIECE) if self._decoder.needs_input else b""
-                if self._decoder.needs_input and not following:
-                    raise EOFError("the end is missing")
+            elif self._decoder.needs_input and not (following := self._raw.read(_PIECE)):
+                raise EOFError("the end is missing")
             if content := self._decoder.decompress(following, size):
                 return content
-
-    def _another(self) -> lzma.LZMADecompressor:
-        import lzma  # noqa: PLC0415
-
-        return lzma.LZMADecompressor(memlimit=_MOST_XZ_MEMORY)
 
 
 class _Gunzip(_Unpacker):
@@ -208,13 +210,12 @@ class _Gunzip(_Unpacker):
 
 
 def _zstd(raw: IO[bytes]) -> IO[bytes]:
-    for module in _ZSTD_MODULES:
-        try:
-            library = importlib.import_module(module)
-        except ImportError:
-            continue
-        return cast("IO[bytes]", library.ZstdFile(raw))
-    raise LogFileError(f"{raw.name}: zstd archives need an extra: pip install 'postgrey-exporter[zstd]'")
+    first, last = _ZSTD_MODULES
+    try:
+        library = importlib.import_module(first)
+    except ModuleNotFoundError:
+        library = importlib.import_module(last)
+    return cast("IO[bytes]", library.ZstdFile(raw))
 
 
 def explain_os_error(path: Path, error: OSError) -> str:

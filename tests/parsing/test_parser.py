@@ -233,7 +233,9 @@ NEW_FROM: Final = "action=greylist, reason=new, client_name=mail.example.com, cl
         pytest.param(
             f"{NEW_FROM}2001:0db8:0:0::0001, {TRAILER}", greylisted(address="2001:db8::1"), id="ipv6-spelled-oddly"
         ),
-        pytest.param(f"{NEW_FROM}::ffff:192.0.2.1, {TRAILER}", greylisted(), id="ipv4-mapped"),
+        pytest.param(
+            f"{NEW_FROM}::ffff:192.0.2.1, {TRAILER}", greylisted(address="::ffff:192.0.2.1"), id="ipv4-mapped"
+        ),
         pytest.param(
             f'{NEW_FROM}192.0.2.1, sender="a=b, c%d"e"@example.com, recipient=b@example.org',
             greylisted(),

@@ -1,14 +1,16 @@
 """Finds the place where postgrey logs on this machine: the known place with the newest decisions.
 
 Only one place is chosen, because rsyslog writes the lines of the journal to files too. If several places hold the
-same lines, the one that the state follows already is kept; otherwise a file is preferred to the journal, because its
-rotated files reach back further and reading it costs less.
+same lines, the one that the state follows already is kept; otherwise the one that reaches back farthest is chosen,
+and of equal ones a file, because reading it costs less.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +19,8 @@ from postgrey_exporter.sources.compression import reading_errors
 from postgrey_exporter.sources.detect.examine import FileExaminer, examine_journal
 from postgrey_exporter.sources.detect.signs import Examiner, Signs
 from postgrey_exporter.sources.journal import files as journal_files
+from postgrey_exporter.sources.journal.entry import MICROSECOND
+from postgrey_exporter.window import hour_of
 from postgrey_exporter.wording import readable
 
 if TYPE_CHECKING:
@@ -118,15 +122,33 @@ class Detector:
         places[f"the {JOURNAL}"] = Finding.of(JOURNAL, None, partial(self._journal, now))
         findings = tuple(found for found in places.values() if found is not None)
         missing = tuple(name for name, found in places.items() if found is None)
-        return Detection(findings, missing, *choose(findings, followed))
+        return Detection(findings, missing, *choose(findings, followed, self._oldest_hour))
+
+    def _oldest_hour(self, finding: Finding) -> float:
+        """Return the hour of the oldest line in a place; infinity if that can't be found out."""
+        oldest: float | None = None
+        if finding.path is not None:
+            with suppress(OSError):
+                oldest = self._files.oldest_stamp(finding.path)
+        else:
+            entry = journal_files.oldest_entry(journal_files.scan(journal_files.folders(self._root)))
+            oldest = None if entry is None else entry / MICROSECOND
+        return inf if oldest is None else hour_of(oldest)
 
     def _examine(self, path: Path, now: float) -> Signs | None:
         with reading_errors(path):
             return None if path.is_dir() or not path.exists() else self._files.examine(path, now)
 
 
-def choose(findings: Sequence[Finding], followed: Collection[str]) -> tuple[Finding | None, str]:
-    """Return the place to read and why; of equal places the first."""
+def choose(
+    findings: Sequence[Finding],
+    followed: Collection[str],
+    oldest_hour: Callable[[Finding], float] = lambda _: inf,
+) -> tuple[Finding | None, str]:
+    """Return the place to read and why.
+
+    Of places with the same lines it is the one that reaches back farthest, by ``oldest_hour``, or the first of these.
+    """
     dated = [(found.newest_decision, found) for found in findings if found.newest_decision is not None]
     if not dated:
         return None, "no decision of postgrey's was found"
@@ -139,7 +161,8 @@ def choose(findings: Sequence[Finding], followed: Collection[str]) -> tuple[Find
         return same[0], "detected: the only place with decisions of postgrey's"
     if len(same) == 1:
         return same[0], "detected: has the newest decisions of postgrey's"
-    return same[0], f"detected: the first of {len(same)} places with the newest decisions of postgrey's"
+    farthest = min(same, key=oldest_hour)
+    return farthest, f"detected: of {len(same)} places with the newest decisions, the one that reaches back farthest"
 
 
 def journal_below(root: Path, examiner: Examiner, tag: str) -> Callable[[float], Signs | None]:

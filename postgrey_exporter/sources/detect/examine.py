@@ -21,6 +21,7 @@ from postgrey_exporter.sources.compression import (
     reading_errors,
 )
 from postgrey_exporter.sources.detect.signs import OTHER_GREYLISTERS, Examiner, Signs
+from postgrey_exporter.sources.file.logfile import inspect
 from postgrey_exporter.sources.file.rotation import rotated_names
 from postgrey_exporter.sources.journal.entry import Renderer, trusted_accounts
 from postgrey_exporter.sources.journal.journalctl import Journalctl, postgreys
@@ -62,6 +63,15 @@ class FileExaminer:
                     break
         return signs
 
+    def oldest_stamp(self, log: Path) -> float | None:
+        """Return the oldest stamp that begins a log or one of its rotated files, in seconds since the epoch."""
+        found = []
+        for path in (log, *rotated_names(log)):
+            with suppress(LogFileError):
+                file = inspect(path)
+                found.append(self._examiner.stamp(file.head.partition(b"\n")[0], file.stat.st_mtime))
+        return min((stamp for stamp in found if stamp is not None), default=None)
+
     def _file(self, path: Path, now: float) -> Signs:
         with reading_errors(path), open_regular(path) as raw:
             about = os.fstat(raw.fileno())
@@ -89,7 +99,7 @@ def newest_reload(examiner: Examiner, tag: str, log: Path | None, directory: Pat
     """
     if log is None:
         renderer = Renderer(tag, trusted_accounts(tag))
-        arguments = [f"--lines={_MOST_ENTRIES}", *postgreys(tag)]
+        arguments = [f"--lines={_MOST_ENTRIES}", *postgreys(tag, directory)]
         blocks = ((lines, now) for lines, _ in _newest_entries(renderer, arguments, directory))
         return _first_reload(examiner, blocks, now)
     with reading_errors(log), open_regular(log) as raw:
@@ -106,7 +116,8 @@ def examine_journal(examiner: Examiner, tag: str, directory: Path | None, now: f
     """Return what the journal shows. Raises `JournalError` if it can't be read."""
     renderer = Renderer(tag, trusted_accounts(tag))
     signs = Signs()
-    for lines, unverified in _newest_entries(renderer, [f"--lines={_MOST_ENTRIES}", *postgreys(tag)], directory):
+    arguments = [f"--lines={_MOST_ENTRIES}", *postgreys(tag, directory)]
+    for lines, unverified in _newest_entries(renderer, arguments, directory):
         signs |= examiner.examine(lines, now, now) | Signs(unverified=unverified)
         if signs.newest_decision is not None:
             return signs

@@ -103,6 +103,10 @@ class Examiner:
             other_greylisters=frozenset(name for name in OTHER_GREYLISTERS if self._greylists(lines, name)),
         )
 
+    def stamp(self, line: bytes, seen_at: float) -> float | None:
+        """Return the moment of a line's stamp; ``None`` where there is none, or an impossible one."""
+        return self._headers.stamp(line, seen_at)
+
     def newest_reload(self, lines: bytes, seen_at: float, present: float) -> float | None:
         """Return when postgrey last reloaded its whitelists; ``seen_at`` for a line without a header.
 

@@ -52,7 +52,7 @@ class Renderer:
     def __init__(self, tag: str, accounts: frozenset[bytes]) -> None:
         """Create a renderer for postgrey's syslog tag and the user ids of the accounts that are trusted."""
         self._tag = tag.encode()
-        self._units = re.compile(re.escape(self._tag) + rb"(?:[@-][^/\s]*)?\.service")
+        self._units = units_of(tag)
         self._accounts = accounts
         self._tags: dict[tuple[bytes, bytes, bytes], bytes] = {}
         self._second = -1
@@ -94,6 +94,11 @@ class Renderer:
                 self._stamp = b""
             self._second = second
         return b"%s.%06dZ" % (self._stamp, fraction) if self._stamp else IMPOSSIBLE_STAMP
+
+
+def units_of(tag: str) -> re.Pattern[bytes]:
+    """Return the pattern of the names of postgrey's units."""
+    return re.compile(re.escape(tag.encode()) + rb"(?:[@-][^/\s]*)?\.service")
 
 
 def trusted_accounts(tag: str) -> frozenset[bytes]:

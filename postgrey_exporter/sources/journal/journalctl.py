@@ -14,6 +14,7 @@ import subprocess
 from typing import TYPE_CHECKING, Final, Self
 
 from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.sources.journal.entry import units_of
 from postgrey_exporter.sources.journal.text import export_entries
 
 if TYPE_CHECKING:
@@ -51,9 +52,47 @@ def find_journalctl() -> str:
     return program
 
 
-def postgreys(tag: str) -> list[str]:
-    """Return the arguments that select the entries that may be postgrey's."""
-    return [f"SYSLOG_IDENTIFIER={tag}", "+", f"_SYSTEMD_UNIT={tag}.service"]
+def postgreys(tag: str, directory: Path | None, patience: float = PATIENCE_SECONDS) -> list[str]:
+    """Return the arguments that select the entries that may be postgrey's: by its identifier, or by one of its units.
+
+    journalctl has no patterns for that, so it is asked for the names of all units. Raises `JournalError` if it
+    fails, or takes longer than ``patience`` seconds.
+    """
+    command = [find_journalctl(), "--no-pager", "--field=_SYSTEMD_UNIT", *_directory(directory)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our arguments, no shell
+            command, capture_output=True, env=_environment(), timeout=patience, check=False, process_group=0
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _silent(patience) from error
+    except OSError as error:
+        raise JournalError(f"the journal can't be read: {command[0]}: {error.strerror}") from error
+    _refuse_failure(done.returncode, _lines(done.stderr))
+    pattern = units_of(tag)
+    units = {f"{tag}.service", *(name.decode() for name in done.stdout.splitlines() if pattern.fullmatch(name))}
+    return " + ".join([f"SYSLOG_IDENTIFIER={tag}", *(f"_SYSTEMD_UNIT={unit}" for unit in sorted(units))]).split(" ")
+
+
+def _directory(directory: Path | None) -> list[str]:
+    return [f"--directory={directory}"] if directory else []
+
+
+def _lines(said: bytes) -> list[str]:
+    return [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+
+
+def _refuse_failure(status: int, said: list[str]) -> None:
+    """Raise `JournalError` if journalctl ended with a status other than 0, or said that it may not read all."""
+    if any(words in line for line in said for words in _NO_PERMISSION):
+        raise JournalError(NO_PERMISSION)
+    if status < 0:
+        raise JournalError(f"the journal was not read to its end: journalctl was ended by signal {-status}")
+    if status > 0:
+        raise JournalError(f"the journal can't be read: journalctl says: {'; '.join(said[:3]) or 'nothing'}")
+
+
+def _silent(patience: float) -> JournalError:
+    return JournalError(f"the journal can't be read: journalctl has been silent for {patience:g} s")
 
 
 class Journalctl:
@@ -76,7 +115,7 @@ class Journalctl:
                     "--no-pager",
                     "--output=export",
                     f"--output-fields={_FIELDS}",
-                    *([f"--directory={directory}"] if directory else []),
+                    *_directory(directory),
                     *arguments,
                 ],
                 stdin=subprocess.DEVNULL,
@@ -117,22 +156,12 @@ class Journalctl:
             pipe = _Pipe(self._child.stdout.fileno(), self._patience)
             yield from export_entries(io.BufferedReader(pipe, 1 << 18), ended=False)
         except TimeoutError as error:
-            raise JournalError(
-                f"the journal can't be read: journalctl has been silent for {self._patience:g} s"
-            ) from error
-        status = self._child.wait()
-        said = self.complaints()
-        if any(words in line for line in said for words in _NO_PERMISSION):
-            raise JournalError(NO_PERMISSION)
-        if status < 0:
-            raise JournalError(f"the journal was not read to its end: journalctl was ended by signal {-status}")
-        if status > 0:
-            raise JournalError(f"the journal can't be read: journalctl says: {'; '.join(said[:3]) or 'nothing'}")
+            raise _silent(self._patience) from error
+        _refuse_failure(self._child.wait(), self.complaints())
 
     def complaints(self) -> list[str]:
         """Return the lines of journalctl's standard error."""
-        text = os.pread(self._complaints, _LONGEST_COMPLAINT, 0).decode(errors="replace")
-        return [line.strip() for line in text.splitlines() if line.strip()]
+        return _lines(os.pread(self._complaints, _LONGEST_COMPLAINT, 0))
 
     def ignored_files(self) -> tuple[str, ...]:
         """Return journalctl's messages about files that it ignores, such as damaged ones."""

@@ -195,7 +195,7 @@ class JournalSource:
         ones in that file. Raises `JournalError` if that happens again and again.
         """
         for _ in range(_ATTEMPTS):
-            arguments = [self._starting_point(), *postgreys(self._tag)]
+            arguments = [self._starting_point(), *postgreys(self._tag, self._directory, self._patience)]
             with Journalctl(self._directory, arguments, self._patience) as child:
                 child.wait_until_open()
                 if names(scan(self._places)) == names(files):

@@ -27,8 +27,9 @@ LONGEST_JSON: Final = 8 << 20
 BLOCK_BYTES: Final = 256 << 10
 """Bytes of lines in one block."""
 
-_EXPORT_START: Final = re.compile(rb"\s*(?:__CURSOR|__REALTIME_TIMESTAMP|__MONOTONIC_TIMESTAMP|_BOOT_ID)=")
-_JSON_START: Final = re.compile(rb"[\s\x1e]*(?:data: )?\{")
+# The first entry may be cut: the text is a ring buffer's, or the end of another one.
+_EXPORT_START: Final = re.compile(rb"(?:\A\s*|\n\n)(?:__CURSOR|__REALTIME_TIMESTAMP|__MONOTONIC_TIMESTAMP|_BOOT_ID)=")
+_JSON_START: Final = re.compile(rb"\A(?:[^\n]*\}\s*\n)?[\s\x1e]*(?:data: )?\{")
 _JSON_FIELD: Final = re.compile(rb'"(?:__CURSOR|__REALTIME_TIMESTAMP|__MONOTONIC_TIMESTAMP|_BOOT_ID|MESSAGE)" ?: ?')
 _USUAL_ENTRY: Final = re.compile(
     rb"__CURSOR=([^\n]*)\n__REALTIME_TIMESTAMP=([0-9]{1,18})\n"
@@ -45,7 +46,7 @@ _NUMBER: Final = re.compile(rb"[0-9]{1,18}")
 
 def form_of(head: bytes) -> Form | None:
     """Return the form of a stream by its first bytes (a few thousand); ``None`` if it is not the journal's."""
-    if _EXPORT_START.match(head):
+    if _EXPORT_START.search(head):
         return "export"
     return "json" if _JSON_START.match(head) and _JSON_FIELD.search(head) else None
 

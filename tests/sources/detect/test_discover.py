@@ -298,6 +298,22 @@ def test_a_log_with_stamps_of_the_future_alone_is_dated_by_its_last_change(root:
     assert found.chosen.newest_decision == NOW
 
 
+def test_of_places_with_the_same_lines_the_one_that_reaches_back_farthest_is_read(root: Root) -> None:
+    root.write("var/log/mail.log", rfc3339([10]))
+    root.write("var/log/syslog", rfc3339([10]))
+    assert chosen_name(root) == "var/log/mail.log"
+    root.write("var/log/syslog.2.gz", rfc3339([90_000]), 90_000)
+    assert chosen_name(root) == "var/log/syslog"
+    root.write("var/log/mail.log.1", rfc3339([99_000]), 90_000)
+    assert chosen_name(root) == "var/log/mail.log"
+
+
+def chosen_name(root: Root) -> str:
+    chosen = detect(root).chosen
+    assert chosen is not None
+    return str(Path(chosen.name).relative_to(root.path))
+
+
 def finding(name: str, seconds_ago: float | None) -> Finding:
     return Finding(name, None, Signs(None if seconds_ago is None else NOW - seconds_ago))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import grp
+import io
 import json
 import os
 import re
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +19,8 @@ from support.parts import require
 from postgrey_exporter.parsing.parser import Parser
 from postgrey_exporter.sources.journal.journalctl import PATIENCE_SECONDS, JournalError, NoJournalctlError
 from postgrey_exporter.sources.journal.source import JournalSource
-from sources.journal.journals import BEGIN, POSTFIX, Journal, decisions, entry, greylisted
+from postgrey_exporter.sources.journal.text import journal_lines
+from sources.journal.journals import BEGIN, POSTFIX, SERVICE, Journal, decisions, entry, greylisted
 
 if TYPE_CHECKING:
     from postgrey_exporter.sources import Position
@@ -213,9 +216,9 @@ def test_without_any_journal_file_the_places_are_named(journal: Journal) -> None
 
 
 def a_journalctl(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a program of ours in journalctl's place; it can call the real one as ``$REAL``."""
+    """Put a program of ours in journalctl's place where entries are read; it can call the real one as ``$REAL``."""
     program = folder / "journalctl"
-    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.write_text(f'#!/bin/sh\ncase "$*" in *--field=*) exec "$REAL" "$@";; esac\n{script}\n')
     program.chmod(stat.S_IRWXU)
     monkeypatch.setenv("REAL", require("journalctl", "systemd"))
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
@@ -380,3 +383,21 @@ def test_users_own_journals_may_be_closed(journal: Journal) -> None:
 def test_the_name_tells_another_journal_from_the_systems(tmp_path: Path) -> None:
     assert JournalSource(WEEK, tag="postgrey").name == "journal"
     assert JournalSource(WEEK, tag="postgrey", directory=tmp_path).name == f"journal:{tmp_path}"
+
+
+def test_the_entries_of_each_of_postgreys_units_are_read_as_an_export_of_them_is(journal: Journal) -> None:
+    units = ("postgrey.service", "postgrey@mx1.service", "postgrey-mx2.service", "postgreyish.service")
+    journal.append(
+        b"".join(
+            entry(greylisted(number), number, SERVICE | {"SYSLOG_IDENTIFIER": "perl", "_SYSTEMD_UNIT": unit})
+            for number, unit in enumerate(units)
+        )
+    )
+    assert Reader(journal).read() == [0, 1, 2]
+    exported = subprocess.run(
+        [require("journalctl", "systemd"), f"--directory={journal.directory}", "--output=export"],
+        check=True,
+        capture_output=True,
+    ).stdout
+    lines = b"".join(journal_lines(io.BufferedReader(io.BytesIO(exported)), "export", "postgrey"))
+    assert [decision.time - BEGIN for decision in Parser().parse(lines, NOW).decisions] == [0, 1, 2]
