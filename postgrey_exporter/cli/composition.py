@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from postgrey_exporter.cli import logs
 from postgrey_exporter.cli.listfiles import open_lists
+from postgrey_exporter.parsing.header import HeaderReader
 from postgrey_exporter.parsing.parser import Parser
 from postgrey_exporter.pipeline.ingest import Ingest
 from postgrey_exporter.settings import default_state
@@ -80,7 +81,10 @@ def _parser(settings: ReadingSettings, store: Store) -> Parser:
 
 def named_sources(settings: ReadingSettings) -> list[Source]:
     """Return the sources that the options name."""
-    sources: list[Source] = [FileSource(log, settings.window.seconds) for log in distinct(settings.mail_logs)]
+    stamp = HeaderReader(settings.syslog_tag, settings.timezone).stamp
+    sources: list[Source] = [
+        FileSource(log, settings.window.seconds, stamp=stamp) for log in distinct(settings.mail_logs)
+    ]
     if settings.journal or settings.journal_directory:
         if sources:
             _log.warning("a log and the journal are read; a line that is in both counts twice")
@@ -96,7 +100,7 @@ def detecting_source(tag: str, zone: tzinfo | None, window: Window, followed: Fo
     def open_source(found: Finding) -> Source:
         if found.path is None:
             return JournalSource(window.seconds, tag=tag)
-        return FileSource(found.path, window.seconds)
+        return FileSource(found.path, window.seconds, stamp=HeaderReader(tag, zone).stamp)
 
     return DetectingSource(Detector(tag, zone), open_source, followed, zone)
 

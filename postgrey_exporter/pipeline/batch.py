@@ -26,6 +26,7 @@ from postgrey_exporter.sources.compression import (
     reading_errors,
     unpacked,
 )
+from postgrey_exporter.sources.years import Piece, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -164,18 +165,20 @@ class LogReader:
         if not is_text:
             yield _until_error(self._from_archive(path, os.dup(raw.fileno()), about))
             return
-        for begin in range(0, max(1, about.st_size), self._stretch_bytes):
-            yield _until_error(self._from_stretch(path, os.dup(raw.fileno()), about, begin))
+        for piece in pieces(raw.fileno(), 0, about.st_size, about.st_mtime, self._parser.headers.stamp):
+            for begin in range(piece.begin, max(piece.begin + 1, piece.end), self._stretch_bytes):
+                stretch = piece._replace(begin=begin, end=min(begin + self._stretch_bytes, piece.end))
+                is_last = stretch.end >= about.st_size
+                yield _until_error(self._from_stretch(path, os.dup(raw.fileno()), stretch, is_last=is_last))
 
-    def _from_stretch(self, path: Path, file: int, about: os.stat_result, begin: int) -> Iterator[Block]:
+    def _from_stretch(self, path: Path, file: int, piece: Piece, *, is_last: bool) -> Iterator[Block]:
         with reading_errors(path), os.fdopen(file, "rb", buffering=0):
             parser = self._parser.another()
-            is_last = begin + self._stretch_bytes >= about.st_size
-            stretch = Stretch(file, begin, inf if is_last else begin + self._stretch_bytes, self._buffer.content)
-            blocks = ((lines, about.st_mtime) for lines in stretch.blocks())
-            for decisions, lines in self._read(parser, blocks, partial(self._before, parser, file, about, begin)):
+            stretch = Stretch(file, piece.begin, inf if is_last else piece.end, self._buffer.content)
+            blocks = ((lines, piece.seen_at) for lines in stretch.blocks())
+            for decisions, lines in self._read(parser, blocks, partial(self._before, parser, file, piece)):
                 yield decisions, len(lines)
-            if stretch.at < min(begin + self._stretch_bytes, about.st_size):
+            if stretch.at < piece.end:
                 raise LogFileError(f"{path}: shrank while it was read; read it again")
 
     def _from_archive(self, path: Path, file: int, about: os.stat_result) -> Iterator[Block]:
@@ -213,14 +216,13 @@ class LogReader:
             before = partial(_same, decisions.carry)
             yield decisions, lines
 
-    def _before(self, parser: Parser, file: int, about: os.stat_result, begin: int) -> Carry:
-        """Return what the lines before a stretch leave to it."""
-        if not begin:
+    def _before(self, parser: Parser, file: int, piece: Piece) -> Carry:
+        """Return what the lines before a piece leave to it."""
+        if not piece.begin:
             return Carry()
-        start = max(0, begin - _LOOK_BACK)
-        stretch = Stretch(file, start, begin, bytearray(_LOOK_BACK))
+        stretch = Stretch(file, max(0, piece.begin - _LOOK_BACK), piece.begin, bytearray(_LOOK_BACK))
         carry = Carry()
-        for decisions, _ in self._read(parser.another(), ((lines, about.st_mtime) for lines in stretch.blocks())):
+        for decisions, _ in self._read(parser.another(), ((lines, piece.seen_at) for lines in stretch.blocks())):
             carry = decisions.carry
         return carry
 

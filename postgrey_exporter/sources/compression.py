@@ -102,7 +102,7 @@ def _reading_errors() -> tuple[type[Exception], ...]:
         ("lzma", "LZMAError"),
         *((module, "ZstdError") for module in _ZSTD_MODULES),
     )
-    loaded = [getattr(sys.modules[module], name) for module, name in own if module in sys.modules]
+    loaded = [getattr(sys.modules[module], name) for module, name in own if sys.modules.get(module)]
     return (OSError, EOFError, ValueError, zlib.error, *loaded)
 
 

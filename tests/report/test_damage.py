@@ -11,9 +11,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.loglines import decision
-
 from sources.journal.journals import BEGIN, decisions
+from support.loglines import decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable

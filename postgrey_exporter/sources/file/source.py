@@ -8,7 +8,8 @@ the source's position.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.sources import Batch, Position, SourceStatus
 from postgrey_exporter.sources.blocks import BLOCK_SIZE
@@ -19,6 +20,7 @@ from postgrey_exporter.sources.file.register import Register
 from postgrey_exporter.sources.file.scanner import MOST_SCANS, Scanner, last_written
 from postgrey_exporter.sources.file.segment import Stage
 from postgrey_exporter.sources.file.segment_reader import finish, follow, unpack
+from postgrey_exporter.sources.years import DELAY_SECONDS, Piece, no_stamp, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,21 +29,35 @@ if TYPE_CHECKING:
     from postgrey_exporter.sources.file.logfile import LogFile
     from postgrey_exporter.sources.file.segment import Segment
     from postgrey_exporter.sources.file.tail import LogTail
+    from postgrey_exporter.sources.years import StampReader
+
+_SHORT: Final = 64 << 10
+"""Bytes up to which what a known log has grown by is read as one piece."""
 
 
 class FileSource:
     """One log (``--mail-log``) with its rotated files."""
 
-    def __init__(self, path: Path, window_seconds: float, *, block_size: int = BLOCK_SIZE) -> None:
+    def __init__(
+        self,
+        path: Path,
+        window_seconds: float,
+        *,
+        stamp: StampReader = no_stamp,
+        block_size: int = BLOCK_SIZE,
+    ) -> None:
         """Create the source of a log.
 
-        ``window_seconds`` is how far back the first start reads rotated files; ``block_size`` is how many bytes are
-        read at a time.
+        ``window_seconds`` is how far back the first start reads rotated files; ``stamp`` reads the stamps that tell
+        where a year turned; ``block_size`` is how many bytes are read at a time.
         """
         self.name = str(path)
         self._path = path
         self._window = window_seconds
         self._block_size = block_size
+        self._stamp = stamp
+        self._latest: dict[Segment, float] = {}
+        """When the lines of segments that are new were there at the latest, in seconds since the epoch."""
         self._since: float | None = None
         self._register = Register(self.name)
         self._scanner = Scanner(path, self._register, block_size)
@@ -85,7 +101,9 @@ class FileSource:
         for _ in range(MOST_SCANS):
             self._scanner.update(now, self._since, files)
             moved = False
-            for segment in self._reading_order():
+            order = self._reading_order()
+            self._latest = self._limits(order, now)
+            for segment in order:
                 try:
                     yield from self._read(segment, now)
                 except MovedError:
@@ -119,6 +137,18 @@ class FileSource:
         readable = [segment for segment in segments if segment.tail is not None or self._scanner.is_wanted(segment)]
         return sorted(readable, key=lambda segment: (segment.stage is Stage.LIVE, last_written(segment)))
 
+    def _limits(self, order: list[Segment], now: float) -> dict[Segment, float]:
+        """Return when the lines of each new segment were there at the latest: not after those of the next one."""
+        limits: dict[Segment, float] = {}
+        latest = now
+        for segment in reversed(order):
+            if not segment.offset:
+                written = now if segment.stage is Stage.LIVE else last_written(segment)
+                limits[segment] = latest = min(latest, written)
+                first = self._stamp(segment.head.partition(b"\n")[0], latest)
+                latest = latest if first is None else min(latest, first + DELAY_SECONDS)
+        return limits
+
     def _read(self, segment: Segment, now: float) -> Iterator[Batch]:
         """Yield what a segment has beyond its offset. Raises `MovedError`."""
         if segment.tail is None and segment.file is not None:
@@ -136,10 +166,15 @@ class FileSource:
 
     def _follow(self, segment: Segment, tail: LogTail, now: float) -> Iterator[Batch]:
         about = tail.stat()
-        dated = now if segment.stage is Stage.LIVE else about.st_mtime
+        dated = self._latest.get(segment, now if segment.stage is Stage.LIVE else about.st_mtime)
         before = segment.offset
-        for block in follow(segment, tail):
-            yield Batch(block, dated)
+        file = [Piece(before, about.st_size, dated)]
+        if about.st_size - before > _SHORT or not before:
+            file = pieces(tail.fileno(), before, about.st_size, dated, self._stamp)
+        for piece in file:
+            tail.until = inf if piece is file[-1] else piece.end
+            for block in follow(segment, tail):
+                yield Batch(block, piece.seen_at)
         if segment.stage is Stage.LIVE or segment.tail is None:
             return
         if segment.offset > before:
@@ -156,7 +191,7 @@ class FileSource:
     def _unpack(self, segment: Segment, file: LogFile, now: float) -> Iterator[Batch]:
         try:
             for block in unpack(segment, file, self._block_size):
-                yield Batch(block, file.stat.st_mtime)
+                yield Batch(block, self._latest.get(segment, file.stat.st_mtime))
         except MovedError:
             raise
         except DamagedError as error:

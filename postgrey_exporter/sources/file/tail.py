@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Final
+from math import inf
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from pygtail import Pygtail
 
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 
 BEFORE_SIZE: Final = 256
 """Bytes before the offset that show whether a file's content was replaced."""
+
+
+class _Bounded:
+    """An open file that ends at an offset."""
+
+    def __init__(self, file: IO[bytes], end: float) -> None:
+        self._file = file
+        self._end = end
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(min(size, max(0, int(self._end) - self._file.tell())) if self._end < inf else size)
 
 
 class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
@@ -38,6 +50,8 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
     before: bytes
     """The last `BEFORE_SIZE` bytes before the offset when it was reached, or all there were."""
     fh: IO[bytes] | None
+    until: float = inf
+    """The offset at which reading ends for now; a line begins there."""
 
     def __init__(self, path: Path, beginning: bytes = b"", block_size: int = BLOCK_SIZE) -> None:
         """Open a file at its start. ``beginning`` is how its content must begin, see `head`.
@@ -66,9 +80,13 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
 
     __del__ = close  # pygtail's own method would open the file once more
 
+    def fileno(self) -> int:
+        """Return the descriptor of the open file."""
+        return self._filehandle().fileno()
+
     def stat(self) -> os.stat_result:
         """Return the status of the open file, whatever its name is by now."""
-        return os.fstat(self._filehandle().fileno())
+        return os.fstat(self.fileno())
 
     def head(self) -> bytes:
         """Return the first bytes of the file, see `head_of`."""
@@ -101,7 +119,7 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         """
         if self._flushed < self.offset:
             with suppress(OSError):  # a file system that can't flush: no worse than not trying
-                os.fdatasync(self._filehandle().fileno())
+                os.fdatasync(self.fileno())
             self._flushed = self.offset
 
     def fragment(self) -> bytes:
@@ -124,7 +142,8 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         """Return the next block of whole lines. pygtail calls this hook for each item."""
         if self._reader is None:
             self._filehandle().seek(self.offset)
-            self._reader = LineReader(self._filehandle(), self.checksum, self._block_size, ended=False)
+            file = cast("IO[bytes]", _Bounded(self._filehandle(), self.until))
+            self._reader = LineReader(file, self.checksum, self._block_size, ended=False)
             self._blocks = iter(self._reader)
             self._start = self.offset
         block = next(self._blocks, None)
@@ -137,7 +156,7 @@ class LogTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         return block
 
     def _bytes_at(self, start: int, end: int) -> bytes:
-        return os.pread(self._filehandle().fileno(), end - start, start)
+        return os.pread(self.fileno(), end - start, start)
 
     def _is_new_file(self) -> bool:
         return False
