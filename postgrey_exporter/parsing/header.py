@@ -8,6 +8,7 @@ who wrote a line: all text behind another tag may be a stranger's.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from math import nan
 from typing import Final, NamedTuple
@@ -38,6 +39,8 @@ _MONTHS: Final = {
         start=1,
     )
 }
+_OUT_OF_ORDER_SECONDS: Final = 600.0
+"""How far a stamp may go back without a turn of the clock: lines of other hosts and processes come late."""
 _UTC_NAMES: Final = frozenset({b"Z", b"UTC", b"GMT"})
 
 _BYTE_ORDER_MARK: Final = rb"(?:\xef\xbb\xbf)?"
@@ -79,6 +82,14 @@ _TAI_EPOCH: Final = (1 << 62) + 10
 """The second of TAI64 labels that is 1970, as multilog writes them; s6-log adds the leap seconds since, 27 by now."""
 
 
+LastMoment = Callable[[], "float | None"]
+"""Returns the moment of the stamp before a line, in seconds since the epoch; ``None`` if there is none."""
+
+
+def _nothing() -> None:
+    return None
+
+
 class Header(NamedTuple):
     """What stands before a message of postgrey's, and where the message begins."""
 
@@ -88,6 +99,25 @@ class Header(NamedTuple):
     """The line, or what Docker's JSON has as one."""
     start: int
     """Where the message begins in it."""
+
+
+class _Hour(NamedTuple):
+    """When an hour begins, in seconds since the epoch."""
+
+    begin: float
+    again: float | None = None
+    """When it begins once more, at the end of daylight saving."""
+
+    @classmethod
+    def of(cls, moment: datetime, zone_name: bytes) -> _Hour:
+        """Return the hour that begins at a moment; of one that comes twice, that in the zone of this name."""
+        later = moment.replace(fold=1)
+        if later.timestamp() <= moment.timestamp():
+            return cls(moment.timestamp())
+        if not zone_name:
+            return cls(moment.timestamp(), later.timestamp())
+        is_later = later.astimezone(moment.tzinfo).tzname() == zone_name.decode()
+        return cls((later if is_later else moment).timestamp())
 
 
 class HeaderReader:
@@ -119,27 +149,28 @@ class HeaderReader:
         )
         self._place = re.compile(_SYSLOG_STAMP + _TO_TAG + rb" *")
         self._zone = zone
-        self._hours: dict[tuple[bytes | None, ...], float | None] = {}
+        self._hours: dict[tuple[bytes | None, ...], _Hour | None] = {}
         self._dated_by = float("-inf")
 
-    def read(self, line: bytes, seen_at: float) -> Header | None:
+    def read(self, line: bytes, seen_at: float, last: LastMoment = _nothing) -> Header | None:
         """Return the header of a line of postgrey's; ``None`` for another program's line.
 
         ``seen_at`` is when the line was there at the latest: the present for a live log, the modification time for an
         archive. A stamp without a year means the latest year that does not put it after that (see `CLOCK_SKEW`).
+        ``last`` returns the moment of the stamp before, which tells the two hours apart that end daylight saving.
         """
         outer, line = self.unwrap(line, seen_at)
         found = self._ours.match(line)
         if found is not None and not _is_broken(found):
-            return Header(self._moment(found, seen_at), line, found.end())
+            return Header(self._moment(found, seen_at, last), line, found.end())
         bare = _BARE.match(line)
         return None if bare is None else Header(outer, line, bare.end())
 
-    def stamp(self, line: bytes, seen_at: float) -> float | None:
+    def stamp(self, line: bytes, seen_at: float, last: LastMoment = _nothing) -> float | None:
         """Return the moment of the stamp of anybody's line; ``None`` where there is none, or an impossible one."""
         outer, line = self.unwrap(line, seen_at)
         found = _STAMPED.match(line)
-        moment = outer if found is None else self._moment(found, seen_at)
+        moment = outer if found is None else self._moment(found, seen_at, last)
         return None if moment is None or moment != moment else moment  # noqa: PLR0124 - not a number
 
     def unwrap(self, line: bytes, seen_at: float) -> tuple[float | None, bytes]:
@@ -165,9 +196,13 @@ class HeaderReader:
         return tag is None or tag[1] == self._tag
 
     def hour(self, stamp: bytes, seen_at: float) -> float | None:
-        """Return the begin of the hour that a stamp lies in, see `read`; ``None`` for an impossible one."""
+        """Return the begin of the hour that a stamp lies in, see `read`.
+
+        ``None`` stands for an impossible hour, and for one that comes twice.
+        """
         found = _STAMPED.fullmatch(stamp)
-        return None if found is None else self._hour(found, seen_at)
+        hour = None if found is None else self._hour(found, seen_at)
+        return None if hour is None or hour.again is not None else hour.begin
 
     def _from_docker(self, line: bytes, seen_at: float) -> tuple[float | None, bytes]:
         import json  # noqa: PLC0415 - only this form needs it
@@ -180,7 +215,7 @@ class HeaderReader:
         found = _STAMPED.fullmatch(time)
         return (None if found is None else self._moment(found, seen_at)), text.rstrip(b"\n")
 
-    def _moment(self, found: re.Match[bytes], seen_at: float) -> float:
+    def _moment(self, found: re.Match[bytes], seen_at: float, last: LastMoment = _nothing) -> float:
         """Return the moment of a stamp; not a number for an impossible one."""
         groups = found.groupdict()
         if groups.get("tai"):
@@ -192,9 +227,15 @@ class HeaderReader:
         minute, second = groups["minute"], groups["second"].replace(b",", b".")
         if hour is None or minute > b"59" or second >= b"61":
             return nan
-        return hour + int(minute) * 60 + float(second)
+        after = int(minute) * 60 + float(second)
+        before = None if hour.again is None else last()
+        if hour.again is not None and before is not None:
+            # The stamps went back, or have done so already.
+            is_again = before >= hour.again or before > hour.begin + after + _OUT_OF_ORDER_SECONDS
+            return (hour.again if is_again else hour.begin) + after
+        return hour.begin + after
 
-    def _hour(self, found: re.Match[bytes], seen_at: float) -> float | None:
+    def _hour(self, found: re.Match[bytes], seen_at: float) -> _Hour | None:
         if abs(seen_at - self._dated_by) > FRESH_SECONDS or len(self._hours) >= _MOST_HOURS:
             self._hours.clear()
             self._dated_by = seen_at
@@ -211,16 +252,16 @@ class HeaderReader:
 
     def _begin(
         self, day: bytes | None, date: bytes | None, hour: int, zone_name: bytes, seen_at: float
-    ) -> float | None:
-        """Return the begin of an hour. Raises what `datetime` raises for an impossible one."""
+    ) -> _Hour | None:
+        """Return an hour. Raises what `datetime` raises for an impossible one."""
         zone = self._zone_of(zone_name)
         if day is None:
             assert date is not None  # noqa: S101 - by the pattern
             year, month, number = map(int, date.split(b"-"))
-            return _timestamp(datetime(year, month, number, hour, tzinfo=zone), zone_name)
+            return _Hour.of(datetime(year, month, number, hour, tzinfo=zone), zone_name)
         month, number = _MONTHS.get(day[:3], 0), int(day[4:])
         if date is not None:
-            return _timestamp(datetime(int(date), month, number, hour, tzinfo=zone), zone_name)
+            return _Hour.of(datetime(int(date), month, number, hour, tzinfo=zone), zone_name)
         limit = datetime.fromtimestamp(seen_at, zone) + CLOCK_SKEW
         # 29 February needs up to eight years to come round: 1896, 1904.
         for candidate in range(limit.year, limit.year - 9, -1):
@@ -229,7 +270,7 @@ class HeaderReader:
             except ValueError:
                 continue
             if moment <= limit:
-                return _timestamp(moment, zone_name)
+                return _Hour.of(moment, zone_name)
         return None
 
     def _zone_of(self, name: bytes) -> tzinfo | None:
@@ -240,14 +281,6 @@ class HeaderReader:
             return self._zone
         ahead = timedelta(hours=int(name[1:3]), minutes=int(name[3:].lstrip(b":") or 0))
         return timezone(-ahead if name[:1] == b"-" else ahead)
-
-
-def _timestamp(moment: datetime, zone_name: bytes) -> float:
-    """Return the time of a moment. Of one that comes twice it is the one in the zone of this name, or the first."""
-    later = moment.replace(fold=1)
-    if zone_name and later.astimezone(moment.tzinfo).tzname() == zone_name.decode():
-        return later.timestamp()
-    return moment.timestamp()
 
 
 def _is_broken(found: re.Match[bytes]) -> bool:

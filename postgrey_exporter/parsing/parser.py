@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from postgrey_exporter.parsing.decisions import Decisions
 from postgrey_exporter.parsing.hashing import KEY_SIZE, KeyedHash
-from postgrey_exporter.parsing.header import CLOCK_SKEW, HeaderReader
+from postgrey_exporter.parsing.header import CLOCK_SKEW, HeaderReader, LastMoment
 from postgrey_exporter.parsing.line import AUTO_WHITELISTED, DECISION, FOREIGN, MALFORMED, NEAR_MISS, Carry, Line
 from postgrey_exporter.parsing.message import AUTO_WHITELISTED_BEGIN, MessageReader, shape_of, times_of
 from postgrey_exporter.parsing.usual import UsualLines
@@ -116,22 +116,24 @@ class Parser:
         self,
         line: bytes,
         seen_at: float,
-        last_moment: Callable[[], float | None],
+        last_moment: LastMoment,
         last_decision: Callable[[], Decision | None],
     ) -> Line:
         """Return what a line of any form holds; what came before it is asked for where it matters."""
-        header = self.headers.read(line, seen_at)
+        header = self.headers.read(line, seen_at, last_moment)
         if header is None:
-            return self._read_foreign(line, seen_at, last_decision)
+            return self._read_foreign(line, seen_at, last_moment, last_decision)
         stamp = last_moment() if header.moment is None else header.moment
         if stamp is not None and isnan(stamp):
             return Line(MALFORMED)
         read = self._messages.read(header.line, header.start, len(header.line), seen_at if stamp is None else stamp)
         return read._replace(moment=stamp)
 
-    def _read_foreign(self, line: bytes, seen_at: float, last_decision: Callable[[], Decision | None]) -> Line:
+    def _read_foreign(
+        self, line: bytes, seen_at: float, last_moment: LastMoment, last_decision: Callable[[], Decision | None]
+    ) -> Line:
         """Return what a line without a header of postgrey's holds."""
-        moment = self.headers.stamp(line, seen_at)
+        moment = self.headers.stamp(line, seen_at, last_moment)
         _, inner = self.headers.unwrap(line, seen_at)
         place = self.headers.place(inner)
         repeated = None if place is None else _LAST_REPEATED.fullmatch(inner, place)

@@ -137,15 +137,18 @@ cdef class UsualLines:
             if at < end and (at[0] == c"<" or at[0] == c" "):
                 return Kind.UNUSUAL
             at = <const unsigned char *>memchr(at, c" ", end - at) if at < end else NULL
-            if is_no_host(line + stamp + 1, end if at == NULL else at, end):
+            # The parser knows about hours that are impossible or come twice.
+            if is_no_host(line + stamp + 1, end if at == NULL else at, end) or (
+                stamp == TRADITIONAL_SIZE and isnan(self._moment(line, stamp))
+            ):
                 return Kind.UNUSUAL
             self._unclear = NULL
             self._header = line
             self._header_stamp = stamp
             self._header_size = 0
+            word = line + stamp
             if at == NULL:
                 return Kind.FOREIGN
-            word = line + stamp
             if (at - 1)[0] == c":" and (at - 2)[0] != c":":
                 # There is no host: what ends in a colon is the tag.
                 at = word

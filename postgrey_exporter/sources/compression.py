@@ -34,6 +34,9 @@ _PIECE: Final = 1 << 15
 _MOST_XZ_MEMORY: Final = 96 << 20
 """Bytes that unpacking xz may take: ``xz -9`` makes archives that take 65 MiB, others may ask for 4 GiB."""
 _ZSTD_MODULES: Final = ("compression.zstd", "backports.zstd")
+_CONTROLS: Final = bytes(set(range(1, 32)) - set(b"\t\n\f\r\x1b"))
+_MOST_CONTROLS: Final = 0.05
+"""Share of control characters, at most, in a text; random bytes have twice as many."""
 _NUL_RUNS: Final = re.compile(rb"\0+")
 
 
@@ -65,11 +68,14 @@ def kind_of(head: bytes) -> Kind:
 
 
 def looks_binary(head: bytes) -> bool:
-    """Tell whether a file's first bytes have NULs in more than one place.
+    """Tell whether a file's first bytes have NULs in more than one place, or many control characters.
 
-    A single run of NULs is a hole in a log, as copytruncate and power failures leave it.
+    A single run of NULs is a hole in a log, as copytruncate and power failures leave it. What `shred` has overwritten
+    is no log any more.
     """
-    return sum(bool(piece) for piece in _NUL_RUNS.split(head)) > 2  # noqa: PLR2004 - the text before and after a hole
+    texts = sum(bool(piece) for piece in _NUL_RUNS.split(head))
+    controls = len(head) - len(head.translate(None, delete=_CONTROLS))
+    return texts > 2 or controls > _MOST_CONTROLS * len(head)  # noqa: PLR2004 - the text before and after a hole
 
 
 @contextmanager
