@@ -144,7 +144,11 @@ class Parser:
             return Line(DECISION, decision._replace(time=moment, times=times), moment)
         words = _DECISION_WORDS.search(inner)
         if words is not None and self.headers.bears_no_other_tag(inner):
-            return Line(NEAR_MISS, moment=moment, oddity=shape_of(inner[: words.end()]))
+            return Line(
+                NEAR_MISS,
+                moment=moment,
+                oddity=f"a decision's words, but no known header before them: {shape_of(inner[: words.end()])}",
+            )
         sign = AUTO_WHITELISTED if inner.startswith(AUTO_WHITELISTED_BEGIN) else None
         return Line(FOREIGN, moment=moment, sign=sign)
 

@@ -143,12 +143,83 @@ def test_whatever_hinders_it_is_unknown_with_the_reason(
     assert words in output
 
 
-def test_a_log_without_a_line_of_postgreys_is_unknown(check: Check, tmp_path: Path) -> None:
-    log = tmp_path / "mail.log"
-    log.write_text("Nov 20 10:00:00 mail postfix/smtpd[1]: connect from unknown[192.0.2.1]\n")
-    status, output = check(log)
-    assert status == 3
-    assert "there is no line of postgrey's" in output
+def stamped(text: str, seconds_ago: float = 60) -> str:
+    return f"{datetime.fromtimestamp(time.time() - seconds_ago, UTC).isoformat()} mail {text}\n"
+
+
+DECIDED = "action=greylist, reason=new, client_name=mx.example.com, client_address=192.0.2.1, recipient=b@example.org"
+
+
+@pytest.mark.parametrize(
+    ("log", "rotated", "status", "words"),
+    [
+        pytest.param(stamped(f"postgrey[1]: {DECIDED}"), "", 0, "Okay", id="a decision"),
+        pytest.param(stamped(f"postgrey[1]: {DECIDED}") * 15, "", 1, "senders: example.com", id="fifteen"),
+        pytest.param(stamped("postfix/smtpd[1]: connect"), "", 3, "no line of postgrey's", id="other programs"),
+        pytest.param("", "", 3, "no line of postgrey's", id="nothing"),
+        pytest.param(stamped("postgrey[1]: cleaning up old logs..."), "", 3, "does Postfix still ask", id="no mail"),
+        pytest.param(stamped("postgrey[1]: whitelisted: a.example[192.0.2.1]"), "", 3, "--quiet", id="--quiet"),
+        pytest.param(
+            stamped("postgrey: delayed 300 seconds: client=a.example, from=a@example.com, to=b@example.org"),
+            "",
+            3,
+            "before 1.28",
+            id="an old postgrey",
+        ),
+        pytest.param(
+            f"[20/Nov/2026:10:00] mail postgrey[1]: {DECIDED}\n", "", 3, "a header of no known form", id="a near miss"
+        ),
+        pytest.param(stamped(f"greylister[1]: {DECIDED}"), "", 3, "--syslog-tag greylister", id="another tag"),
+        pytest.param(stamped(f"sqlgrey[1]: {DECIDED}"), "", 3, "another program", id="another greylister"),
+        pytest.param(
+            stamped(f"postfix/cleanup[1]: Subject: postgrey[1]: {DECIDED}"),
+            "",
+            3,
+            "no line of postgrey's",
+            id="forged",
+        ),
+        pytest.param(
+            stamped("postgrey[1]: Server closing!"),
+            stamped(f"postgrey[1]: {DECIDED}", 86_400),
+            0,
+            "Okay",
+            id="rotated a minute ago",
+        ),
+        pytest.param(
+            stamped("postgrey[1]: Server closing!"),
+            stamped(f"postgrey[1]: {DECIDED}", 9 * 86_400),
+            3,
+            "no decision",
+            id="nothing for more than a window",
+        ),
+    ],
+)
+def test_okay_rests_on_decisions_that_were_seen(
+    check: Check, tmp_path: Path, log: str, rotated: str, status: int, words: str
+) -> None:
+    (tmp_path / "ignore").write_text("")
+    (tmp_path / "mail.log").write_text(log)
+    if rotated:
+        (tmp_path / "mail.log.1").write_text(rotated)
+    found, output = check(tmp_path / "mail.log")
+    assert (found, words in output) == (status, True), output
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "status"),
+    [pytest.param(6 * 86_400, 0, id="quiet days"), pytest.param(9 * 86_400, 3, id="silence")],
+)
+def test_okay_of_a_state_rests_on_decisions_inside_the_window(
+    check: Check, tmp_path: Path, seconds_ago: float, status: int
+) -> None:
+    now = time.time()
+    store = Store(tmp_path / "state", window=Window(168), max_domains=1000)
+    lines = stamped(f"postgrey[1]: {DECIDED}", seconds_ago).encode()
+    store.merge("/var/log/mail.log", tally_of_log(lines, now), {}, Lists(), now)
+    store.note_look(now)
+    store.close()
+    found, output = check("--state", tmp_path / "state")
+    assert found == status, output
 
 
 def test_a_log_that_is_too_old_is_unknown(check: Check, tmp_path: Path) -> None:

@@ -491,6 +491,7 @@ def test_a_decisions_words_without_a_header_that_is_known_or_another_tag_are_a_n
     counted = tally_of_log(f"{line}\n".encode(), SEEN)
     assert counted.lines[NEAR_MISS] == 1
     (told,) = Parser("postgrey", UTC).read(line.encode(), SEEN).oddities
+    assert told.startswith("a decision's words, but no known header before them: ")
     assert told.endswith("action=greylist, reason=")
 
 
