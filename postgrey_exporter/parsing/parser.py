@@ -191,9 +191,9 @@ class _Context:
 
     def last_decision(self) -> Decision | None:
         """Return what the line before said, if that was a decision."""
-        if self._parser.usual.is_first():
+        if self._parser.usual.is_first:
             return self._before().decision
-        return self._decisions.last() if self._parser.usual.is_after_decision() else None
+        return self._decisions.last() if self._parser.usual.is_after_decision else None
 
 
 def _always(value: T) -> Callable[[], T]:

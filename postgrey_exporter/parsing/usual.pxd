@@ -33,8 +33,8 @@ cdef class UsualLines:
     cdef double _bare_moment
     cdef const unsigned char *_begin
     cdef const unsigned char *_line
-    cdef bint _is_first
-    cdef bint _is_after_decision
+    cdef readonly bint is_first
+    cdef readonly bint is_after_decision
 
     cdef int _read(self, const unsigned char *line, const unsigned char *end, Decisions decisions) except -1 nogil
     cdef int _read_unstamped(

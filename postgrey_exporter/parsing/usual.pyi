@@ -10,6 +10,11 @@ class UsualLines:
     Each thread has one of its own: others run while it reads. The lines do not change meanwhile.
     """
 
+    is_first: bool
+    """Whether the present line is the first."""
+    is_after_decision: bool
+    """Whether the line before the present one was a decision."""
+
     def __init__(self, tag: bytes, headers: HeaderReader, keyed: KeyedHash) -> None:
         """Take the tag with the blank before it, what reads the stamps of an hour met first, and what hashes."""
 
@@ -30,9 +35,3 @@ class UsualLines:
 
         At most their last ``longest`` bytes.
         """
-
-    def is_first(self) -> bool:
-        """Tell whether the present line is the first."""
-
-    def is_after_decision(self) -> bool:
-        """Tell whether the line before the present one was a decision."""

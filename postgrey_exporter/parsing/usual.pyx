@@ -67,8 +67,8 @@ cdef class UsualLines:
         self._bare_moment = NAN
         self._begin = at
         self._unclear = at
-        self._is_first = True
-        self._is_after_decision = False
+        self.is_first = True
+        self.is_after_decision = False
         with nogil:
             while at < end:
                 line_end = <const unsigned char *>memchr(at, c"\n", end - at)
@@ -80,16 +80,16 @@ cdef class UsualLines:
                 kind = self._read(at, line_end, decisions)
                 if kind == Kind.USUAL:
                     usual += 1
-                    self._is_after_decision = True
+                    self.is_after_decision = True
                 elif kind == Kind.FOREIGN:
                     foreign += 1
-                    self._is_after_decision = False
+                    self.is_after_decision = False
                 else:
                     self._line = at
                     with gil:
                         rows = decisions.rows.used
                         moment = unusual((<const char *>at)[: line_end - at])
-                        self._is_after_decision = decisions.rows.used > rows
+                        self.is_after_decision = decisions.rows.used > rows
                     if not isnan(moment):
                         self._header = NULL
                         self._header_size = 0
@@ -97,7 +97,7 @@ cdef class UsualLines:
                         self._bare_moment = moment
                     elif self._unclear == NULL:
                         self._unclear = at
-                self._is_first = False
+                self.is_first = False
                 at = line_end + 1
         self._line = end
         return usual, foreign
@@ -110,12 +110,6 @@ cdef class UsualLines:
         cdef const unsigned char *begin = self._unclear if is_possible else self._begin
         cdef Py_ssize_t size = 0 if begin == NULL else min(self._line - begin, longest)
         return (<const char *>self._line - size)[:size]
-
-    def is_first(self):
-        return self._is_first
-
-    def is_after_decision(self):
-        return self._is_after_decision
 
     cdef int _read(self, const unsigned char *line, const unsigned char *end, Decisions decisions) except -1 nogil:
         """Tell what a line is, and note its decision where it is a usual one."""

@@ -1,4 +1,4 @@
-"""What lines leave to those behind them holds across blocks, rotations, restarts, and the parts that two cores read."""
+"""What lines leave to those behind them holds across blocks, rotations, restarts, and parts that two cores read."""
 
 from __future__ import annotations
 
