@@ -155,7 +155,7 @@ cdef class UsualLines:
             else:
                 self._header_size = at - line + 1
         if not skips(&at, end, self._tag_text, self._tag_size):
-            return Kind.UNUSUAL if may_be_unusual(at, end) else Kind.FOREIGN
+            return Kind.UNUSUAL if may_be_unusual(at, end) and self._may_matter(line, end) else Kind.FOREIGN
         if at < end and at[0] == c"[":
             at += 1
             pid = at
@@ -182,16 +182,20 @@ cdef class UsualLines:
             if self._unclear == NULL:
                 moment = self._bare_moment if self._header == NULL else self._moment(self._header, self._header_stamp)
             return Kind.UNUSUAL if isnan(moment) else self._decide(line, end, moment, decisions)
-        if (
-            memmem(line, end - line, self._tag_text, self._tag_size) != NULL
-            or memmem(line, end - line, b"action=", 7) != NULL
-            or memmem(line, end - line, b" repeated ", 10) != NULL
-            or begins(line, end, b"whitelisted: ", 13)
-        ):
+        if self._may_matter(line, end):
             return Kind.UNUSUAL
         if self._unclear == NULL:
             self._unclear = line
         return Kind.FOREIGN
+
+    cdef bint _may_matter(self, const unsigned char *line, const unsigned char *end) noexcept nogil:
+        """Tell whether a line of no usual form holds anything that the parser would take."""
+        return (
+            memmem(line, end - line, self._tag_text + 1, self._tag_size - 1) != NULL
+            or memmem(line, end - line, b"action=", 7) != NULL
+            or memmem(line, end - line, b" repeated ", 10) != NULL
+            or begins(line, end, b"whitelisted: ", 13)
+        )
 
     cdef int _decide(
         self, const unsigned char *at, const unsigned char *end, double moment, Decisions decisions
