@@ -88,6 +88,7 @@ _DOCKER_JSON: Final = re.compile(_BYTE_ORDER_MARK + rb'\{"log": ?"')
 _STAMPED: Final = re.compile(_SYSLOG_STAMP + rb"(?= |$)")
 _BARE: Final = re.compile(_BYTE_ORDER_MARK + rb"(?=" + _CLAIMS_DECISION + rb")")
 _WHOLE: Final = re.compile(rb"(?!" + _PRIORITY + rb" )" + _STAMPED.pattern + rb"|" + _CLAIMS_DECISION + rb"|\{")
+_TAG_OF_OTHERS: Final = re.compile(rb"[^ \[<][^ ]*(?<!:):(?= |$)")
 # RFC 5424 without a stamp that is read, metalog's way, or as usual.
 _ANY_TAG: Final = re.compile(
     rb"^(?:[0-9]+ )?<[0-9]{1,3}>1 [^ ]+ [^ ]+ ([^ ]+) "
@@ -186,7 +187,10 @@ class HeaderReader:
         """Tell of a line without a header of postgrey's whether no other program's tag stands at its place."""
         placed = self._place.match(line)
         if placed is not None:
-            return not _is_broken(placed) and self._no_other_tag.match(line) is not None
+            other = _TAG_OF_OTHERS.match(line, placed.end())
+            if _is_broken(placed) or (other is not None and not other[0].startswith(self._tag)):
+                return False
+            return self._no_other_tag.match(line) is not None
         if line.startswith(b"{"):
             return self._in_quotes.search(line) is not None
         tag = _ANY_TAG.search(line)

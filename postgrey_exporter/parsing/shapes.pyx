@@ -117,7 +117,9 @@ cdef bint may_be_unusual(const unsigned char *at, const unsigned char *end) noex
     if end - at < 10:
         return False
     word_end = <const unsigned char *>memchr(at + 1, c" ", end - at - 1)
-    return word_end == NULL or word_end == at + 1 or word_end[-1] != c":" or at[1] == c"[" or at[1] == c"<"
+    if word_end == NULL or word_end == at + 1 or at[1] == c"[" or at[1] == c"<":
+        return True
+    return word_end[-1] != c":" or word_end[-2] == c":"
 
 
 cdef const unsigned char *after_queue_id(const unsigned char *at, const unsigned char *end) noexcept nogil:
