@@ -1,8 +1,8 @@
 """Line headers: one grammar for all that can stand before postgrey's own words, and the moment that it tells.
 
 A line is ``[<PRI>] STAMP [HOST] TAG: MESSAGE`` (RFC 3164 and its kin), RFC 5424, a bare message, or any of these
-behind the stamp of ``docker logs -t``, multilog or s6-log, or inside Docker's JSON. Only the tag at its place tells
-who wrote a line: all text behind another tag may be a stranger's.
+behind the stamp of ``docker logs -t``, Kubernetes, multilog, s6-log or svlogd, or inside Docker's JSON. Only the tag
+at its place tells who wrote a line: all text behind another tag may be a stranger's.
 """
 
 from __future__ import annotations
@@ -44,40 +44,60 @@ _OUT_OF_ORDER_SECONDS: Final = 600.0
 _UTC_NAMES: Final = frozenset({b"Z", b"UTC", b"GMT"})
 
 _BYTE_ORDER_MARK: Final = rb"(?:\xef\xbb\xbf)?"
-# RFC 3164 with the year before, behind, at the end (ctime), or none; ISO 8601; seconds since the epoch. journalctl
-# alone writes a weekday before an ISO date, and then an abbreviation of the zone behind the time.
+_FACILITY: Final = rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])"
+_SEVERITY: Final = rb"(?:emerg|alert|crit|err|error|warn|warning|notice|info|debug)"
+_PRIORITY: Final = _FACILITY + rb"\." + _SEVERITY
+# RFC 3164 with the year before, behind, at the end (ctime), or none; ISO 8601; seconds since the epoch; TAI64N.
+# journalctl alone writes a weekday before an ISO date, and then an abbreviation of the zone behind the time; svlogd
+# alone has "_" between date and time.
 _STAMP: Final = (
-    rb"(?:(?:(?P<weekday>[A-Z][a-z]{2}),? )?"
+    rb"(?:(?:(?P<weekday>Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?"
     rb"(?:(?:(?P<year_before>[0-9]{4}) )?(?P<day>[A-Z][a-z]{2} [ 0-3]?[0-9])(?: (?P<year_behind>[0-9]{4}))? "
-    rb"|(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[T ])"
+    rb"|(?P<date>[0-9]{4}(?P<mark>[-/.])[0-9]{2}(?P=mark)[0-9]{2})(?:[T ]|(?P<utc>_)))"
     rb"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2}(?:[.,][0-9]{1,9})?)"
     rb"(?(date)(?P<zone>Z| ?[+-][0-9]{2}(?::?[0-9]{2})?(?= |$)|(?(weekday) [A-Z]{2,5}(?= )|(?!)))?"
     rb"|(?: (?P<year_last>[0-9]{4})(?= ))?)"
-    rb"|(?P<epoch>[0-9]{9,11}(?:\.[0-9]{1,9})?))"
+    rb"|(?P<epoch>[0-9]{9,11}(?:\.[0-9]{1,9})?)|@(?P<tai>[0-9a-f]{24}))"
 )
-_SYSLOG_STAMP: Final = _BYTE_ORDER_MARK + rb"(?:<[0-9]{1,3}>)?(?:1 )?(?P<stamp>" + _STAMP + rb")"
-_PRIORITY: Final = (
-    rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])"
-    rb"\.(?:emerg|alert|crit|err|error|warn|warning|notice|info|debug)"
+_IN_BRACKETS: Final = rb"(?:<(?:[0-9]{1,3}|[0-9]+\.[0-9]+|" + _PRIORITY + rb")>|\[" + _PRIORITY + rb"\])"
+# What socklog writes first is "mail.info: ".
+_SYSLOG_STAMP: Final = (
+    _BYTE_ORDER_MARK
+    + (rb"(?:" + _IN_BRACKETS + rb" ?|" + _PRIORITY + rb":? )?(?:1 )?")
+    + (rb"(?P<stamp>" + _STAMP + rb")")
 )
 # FreeBSD writes facility and priority before the host, BusyBox behind it. Some templates leave out the host. What
-# ends in a colon is a tag, unless it is an IPv6 address.
-_HOST: Final = rb" [^ \n]*(?:[^ :\n]|::)"
-_TO_TAG: Final = rb"(?: <[a-z0-9]+\.[a-z0-9]+>)?(?P<host>" + _HOST + rb")?(?: " + _PRIORITY + rb")? "
+# ends in a colon is a tag, unless it is an IPv6 address; a name in brackets is metalog's tag.
+_HOST: Final = rb" (?!\[[A-Za-z][^\]: \n]*\])[^ \n]*(?:[^ :\n]|::)"
+_TO_TAG: Final = (
+    rb"(?: " + _IN_BRACKETS + rb")?(?P<host>" + _HOST + rb")?(?: (?:" + _PRIORITY + rb"|" + _IN_BRACKETS + rb"))? "
+)
+# What may stand between a stamp and a tag and is no program's: a host; names of zones, numbers, addresses, facility
+# and severity in whatever order.
+_NO_TAG: Final = rb"(?: +[<(\[]?(?:[A-Z]{1,5}|[+-]?[0-9][^ \n]*|(?i:%b?\.?%b?))[>)\]]?(?<!:)(?= )){0,3}" % (
+    _FACILITY,
+    _SEVERITY,
+)
+_NO_TAGS: Final = _NO_TAG + rb"(?: *" + _HOST + rb")?" + _NO_TAG + rb" +"
 _SOLARIS: Final = rb"(?:\[ID [0-9]+ [a-z0-9]+\.[a-z]+\] )?"
 # What is behind the tag in RFC 5424: process, message id, structured data.
 _RFC_5424: Final = rb" [^ \n]+ [^ \n]+ (?:-|(?:\[[^\]\\\n]*(?:\\.[^\]\\\n]*)*\])+) +(?:\xef\xbb\xbf)?"
 
 _CLAIMS_DECISION: Final = QUEUE_ID + rb"action="
-# `docker logs -t`, multilog and s6-log put a stamp before what a program writes: a bare message, or a whole line.
-_OUTER: Final = re.compile(
-    rb"(?:" + _SYSLOG_STAMP + rb"|@(?P<tai>[0-9a-f]{24})) +"
-    rb"(?=" + _CLAIMS_DECISION + rb"|<[0-9]|\{|[A-Z][a-z]{2},? [ 0-9A-Z]|[0-9]{4}[- ]|[0-9]{9,11}[ .])"
-)
+# `docker logs -t`, Kubernetes, multilog, s6-log and svlogd put a stamp before what a program writes: a bare message,
+# or a whole line.
+_OUTER: Final = re.compile(_SYSLOG_STAMP + rb"(?: std(?:out|err) F)? +")
 _DOCKER_JSON: Final = re.compile(_BYTE_ORDER_MARK + rb'\{"log": ?"')
 _STAMPED: Final = re.compile(_SYSLOG_STAMP + rb"(?= |$)")
 _BARE: Final = re.compile(_BYTE_ORDER_MARK + rb"(?=" + _CLAIMS_DECISION + rb")")
-_ANY_TAG: Final = re.compile(rb"(?:^|(?<=\s))([A-Za-z][A-Za-z0-9_./+-]*)(?:\[[^\]\s]*\])?:(?=\s)")
+_WHOLE: Final = re.compile(rb"(?!" + _PRIORITY + rb" )" + _STAMPED.pattern + rb"|" + _CLAIMS_DECISION + rb"|\{")
+_TAG_OF_OTHERS: Final = re.compile(rb"[^ \[<][^ ]*(?<!:):(?= |$)")
+# RFC 5424 without a stamp that is read, metalog's way, or as usual.
+_ANY_TAG: Final = re.compile(
+    rb"^(?:[0-9]+ )?<[0-9]{1,3}>1 [^ ]+ [^ ]+ ([^ ]+) "
+    rb"|(?<=\[)([a-z][A-Za-z0-9_./+-]*)\](?= )"
+    rb"|(?:^|(?<=[\s>,|]))([A-Za-z][A-Za-z0-9_./+-]*)(?:\[[^\]\s]*\])?:(?=[\s,|])"
+)
 _TAI_EPOCH: Final = (1 << 62) + 10
 """The second of TAI64 labels that is 1970, as multilog writes them; s6-log adds the leap seconds since, 27 by now."""
 
@@ -130,7 +150,11 @@ class HeaderReader:
         """
         name = re.escape(tag.encode())
         self._tag = tag.encode()
-        self._no_other_tag = re.compile(name + rb"(?![A-Za-z0-9_./+@-])|action=")
+        self._no_other_tag = re.compile(
+            _SYSLOG_STAMP + _NO_TAGS + rb"(?:\[?" + name + rb"(?![A-Za-z0-9_./+@-])|action=)"
+        )
+        # In JSON no text that is quoted holds a quote.
+        self._in_quotes = re.compile(rb'"' + name + rb'(?:\[[0-9]+\])?:?"')
         # journalctl's with-unit has the unit in the tag's place.
         program = name + rb"(?:(?:[@-][^/\s\[\]:]*)?\.service)?"
         self._ours = re.compile(
@@ -140,6 +164,8 @@ class HeaderReader:
             + program
             + rb"(?:\[[0-9]+\])?: +"
             + _SOLARIS
+            # metalog's
+            + (rb"| \[" + name + rb"\] +")
             + rb"|(?P<host_5424>"
             + _HOST
             + rb") "
@@ -175,10 +201,11 @@ class HeaderReader:
 
     def unwrap(self, line: bytes, seen_at: float) -> tuple[float | None, bytes]:
         """Return a line without what a log driver has put around it, and the moment that this tells."""
-        if _DOCKER_JSON.match(line):
+        # Docker writes a blank as one; a tag that rsyslog has broken can't hold one, see `_is_broken`.
+        if _DOCKER_JSON.match(line) and b"\\u0020" not in line:
             return self._from_docker(line, seen_at)
         outer = _OUTER.match(line)
-        if outer is None:
+        if outer is None or _WHOLE.match(line, outer.end()) is None or _is_repeated(outer):
             return None, line
         return self._moment(outer, seen_at), line[outer.end() :]
 
@@ -191,9 +218,14 @@ class HeaderReader:
         """Tell of a line without a header of postgrey's whether no other program's tag stands at its place."""
         placed = self._place.match(line)
         if placed is not None:
-            return not _is_broken(placed) and self._no_other_tag.match(line, placed.end()) is not None
+            other = _TAG_OF_OTHERS.match(line, placed.end())
+            if _is_broken(placed) or (other is not None and not other[0].startswith(self._tag)):
+                return False
+            return self._no_other_tag.match(line) is not None
+        if line.startswith(b"{"):
+            return self._in_quotes.search(line) is not None
         tag = _ANY_TAG.search(line)
-        return tag is None or tag[1] == self._tag
+        return tag is None or tag[tag.lastindex or 0] == self._tag
 
     def hour(self, stamp: bytes, seen_at: float) -> float | None:
         """Return the begin of the hour that a stamp lies in, see `read`.
@@ -239,12 +271,13 @@ class HeaderReader:
         if abs(seen_at - self._dated_by) > FRESH_SECONDS or len(self._hours) >= _MOST_HOURS:
             self._hours.clear()
             self._dated_by = seen_at
-        key = found.group("day", "date", "hour", "year_before", "year_behind", "year_last", "zone")
+        key = found.group("day", "date", "hour", "year_before", "year_behind", "year_last", "zone", "utc")
         if key not in self._hours:
-            day, date, hour, *years, zone = key
+            day, date, hour, *years, zone, utc = key
             year = next(filter(None, years), None)
+            name = b"UTC" if utc else (zone or b"").strip()
             try:
-                self._hours[key] = self._begin(day, date or year, int(hour), (zone or b"").strip(), seen_at)
+                self._hours[key] = self._begin(day, date or year, int(hour), name, seen_at)
             except (ValueError, OverflowError, OSError):
                 # Some file systems have a file's time beyond the years that there are.
                 self._hours[key] = None
@@ -257,7 +290,7 @@ class HeaderReader:
         zone = self._zone_of(zone_name)
         if day is None:
             assert date is not None  # noqa: S101 - by the pattern
-            year, month, number = map(int, date.split(b"-"))
+            year, month, number = int(date[:4]), int(date[5:7]), int(date[8:])
             return _Hour.of(datetime(year, month, number, hour, tzinfo=zone), zone_name)
         month, number = _MONTHS.get(day[:3], 0), int(day[4:])
         if date is not None:
@@ -291,3 +324,9 @@ def _is_broken(found: re.Match[bytes]) -> bool:
     """
     stamp, host = found["stamp"], found["host"] or found.groupdict().get("host_5424") or b""
     return b" " not in stamp and stamp[-REPEATED_SIZE:] in host
+
+
+def _is_repeated(outer: re.Match[bytes]) -> bool:
+    """Tell whether the word behind an outer stamp repeats the end of the one before, see `_is_broken`."""
+    line, end = outer.string, outer.end()
+    return line[:end].rstrip(b" ").endswith(line[end : 2 * end].partition(b" ")[0])

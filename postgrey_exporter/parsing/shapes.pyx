@@ -1,5 +1,7 @@
 """The shapes of a usual line's parts: stamps, what is no host and no tag, queue ids."""
 
+from libc.string cimport memchr
+
 from postgrey_exporter.memory.character cimport begins, is_alphanumeric, is_digit
 
 from postgrey_exporter.parsing.header import TRADITIONAL_STAMP_SIZE
@@ -76,6 +78,11 @@ cdef size_t stamp_size(const unsigned char *line, const unsigned char *end) noex
     return 0
 
 
+cdef inline bint _is_priority(const unsigned char *word, const unsigned char *end) noexcept nogil:
+    """Tell whether a word may be facility and priority, as in mail.info."""
+    return end - word > 8 and (word[3] == c"." or word[4] == c"." or word[6] == c"." or word[8] == c".")
+
+
 cdef bint is_no_host(
     const unsigned char *word, const unsigned char *end, const unsigned char *line_end
 ) noexcept nogil:
@@ -86,31 +93,33 @@ cdef bint is_no_host(
         digits += 1
     if size == 0:
         return False
-    if word[0] == c"{" or word[0] >= 0x80 or begins(word, end, b"action=", 7):
+    if (
+        word[0] == c"{"
+        or word[0] == c"["
+        or word[0] == c"@"
+        or word[0] >= 0x80
+        or begins(word, end, b"action=", 7)
+        or (size == 6 and begins(word, end, b"std", 3))
+    ):
         return True
     if size == 3 or (size == 4 and word[3] == c","):
         return _has_form(word, b"Aaa") and line_end - end > 1 and not c"a" <= end[1] <= c"z"
     return (
         (digits == 4 and (size == 4 or word[4] == c"-"))
         or (9 <= digits <= 11 and (size == digits or word[digits] == c"."))
-        or (word[size - 1] == c":" and after_queue_id(word, line_end) != word)
+        or (word[size - 1] == c":" and (after_queue_id(word, line_end) != word or _is_priority(word, end)))
     )
 
 
 cdef bint may_be_unusual(const unsigned char *at, const unsigned char *end) noexcept nogil:
-    """Tell whether what stands in the tag's place, from the blank before it on, may be postgrey's all the same."""
+    """Tell whether what stands in the tag's place, from the blank before it on, is no tag."""
+    cdef const unsigned char *word_end
     if end - at < 10:
         return False
-    # Blanks, no tag at all, inetutils' repetition, a facility as in mail.info.
-    return (
-        at[1] == c" "
-        or (at[1] == c"a" and begins(at + 1, end, b"action=", 7))
-        or (at[1] == c"l" and begins(at + 1, end, b"last message ", 13))
-        or at[4] == c"."
-        or at[5] == c"."
-        or at[7] == c"."
-        or at[9] == c"."
-    )
+    word_end = <const unsigned char *>memchr(at + 1, c" ", end - at - 1)
+    if word_end == NULL or word_end == at + 1 or at[1] == c"[" or at[1] == c"<":
+        return True
+    return word_end[-1] != c":" or word_end[-2] == c":"
 
 
 cdef const unsigned char *after_queue_id(const unsigned char *at, const unsigned char *end) noexcept nogil:

@@ -63,6 +63,7 @@ def texts(begin: bytes) -> Iterator[bytes]:
     # imuxsock keeps line breaks in a tag, and repeats as many bytes of its end as the escapes before it added.
     for count in range(1, 40):
         yield begin + b"\n" * count + ISO + b" postgrey[1]: " + DECISION
+    yield from repeating(begin)
     for action in (b"action=pass,", b"action=greylist,"):
         for field in (b"reason=new", b"reason=", b"client_name=m"):
             for fill in range(3):
@@ -76,6 +77,18 @@ def texts(begin: bytes) -> Iterator[bytes]:
         filled = begin + b"x" * (length - len(begin))
         yield filled + b"\n: " + DECISION
         yield filled[: -len(ISO)] + b"\n" + ISO + b"mx1 postgrey[1]: " + DECISION
+
+
+def repeating(begin: bytes) -> Iterator[bytes]:
+    """Yield messages whose tag, written again, would be another part of a header."""
+    # What is repeated may be a stamp of its own: a line behind an outer stamp.
+    for stamp in (b"1764504000.1", b"2026-11-30T12:00:00.123Z", b"2026-11-30T12:00:00.1", b"@40" * 8 + b"0"):
+        for before in (b"", b"<22>", b"[mail.info]"):
+            for count in range(1, 14):
+                yield begin + b"\n" * count + before + stamp + b" mx1 postgrey[1]: " + DECISION
+    # JSON holds blanks in a tag without one.
+    for header in HEADERS:
+        yield begin + b'\n{"log":"' + (header + DECISION).replace(b" ", b"\\u0020") + b'","x":"xxxx "}'
 
 
 def overlong(begin: bytes, header: bytes = b"") -> Iterator[bytes]:

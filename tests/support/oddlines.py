@@ -79,9 +79,20 @@ STAMPS: Final = (
         "@40000000667b5a1137e8d2c4",
         "@40000000667b5a1137e8d2c4 Jun 26 00:00:08",
     ),
+    *("2024-06-26_00:00:07.25", "2024/06/26 00:00:07", "2024/06-26 00:00:07", "mail.info: Jun 26 00:00:07"),
+    *(
+        "2024-06-26T00:00:07Z mail.info: Jun 26 00:00:08",
+        "2024-06-26T00:00:07Z stdout F",
+        "mail.info Jun 26 00:00:07",
+    ),
+    *("2024-06-26T00:00:07Z stderr F Jun 26 00:00:08", "2024-06-26T00:00:07Z <22>Jun 26 00:00:08"),
+    *("<22> Jun 26 00:00:07", "[mail.info] Jun 26 00:00:07", "2024-06-26T00:00:07Z [mail.info] Jun 26 00:00:08"),
+    *("2024-06-26T00:00:07Z mail.info Jun 26 00:00:08", "Jun 26 00:00:07 UTC", "Jun 26 00:00:07 {"),
     *("Jun 26 00:00:07 +02:00", "Jun 26 00:00:07Z", "2024-06-26T00:00:07Z Z", "Jun 26 00:00:07 CEST"),
 )
 HOSTS: Final = (
+    *(" mx1 [mail.info]", " [mail.info]", " mx1 <22>", " <22> mx1", " <22>", " mx1 mail info", " UTC mx1", " AM mx1"),
+    *(" mx1 192.0.2.5", " mx1 CRON:", " mx1 CRON", " mx1 app", " stdout F", " mx1 MAIL.INFO", " mail.info:", " ["),
     *(" mx1 mail.info", " <2.6> mx1", " app:", " fe80::", " Nov", " 2024", " 1719360007", " mail.info", " 3F2A8C01:"),
     *(" mx1", " <mail.info> mx1", " a b", "", " ", " postgrey", " mx1, mx2", " 2001:db8::1", " mx1\t", " \r"),
 )
@@ -95,6 +106,7 @@ TAGS: Final = (
         ' postgrey - - [a b="c]"] ',
         " app[1]: ",
     ),
+    *(" [postgrey] ", " [postgrey]", " [app] ", " [postgrey]: ", "\tpostgrey[1]:\t"),
     *(" last message repeated 3 times", " last message repeated 0 times ", " postgrey-x[1]: "),
     *(" postgrey[1]: message repeated 2 times: [ ", " postgrey[1]:  ", " Postgrey: ", " postgrey\0: "),
 )

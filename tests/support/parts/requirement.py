@@ -29,9 +29,9 @@ def require(program: str, package: str | None = None) -> str:
     return lacking(program, package or program) if path is None else path
 
 
-def lacking(part: str, package: str) -> NoReturn:
-    """Say that a part is not there, as `require` does for a program."""
-    reason = f"needs {part}: apt-get install --no-install-recommends {package}"
+def lacking(part: str, package: str = "", how: str = "apt-get install --no-install-recommends") -> NoReturn:
+    """Say that a part is not there, as `require` does for a program, and how it comes there."""
+    reason = f"needs {part}: {how} {package}".rstrip()
     if os.environ.get(REQUIRE_PARTS) == "1":
         pytest.fail(f"{reason} ({REQUIRE_PARTS}=1)", pytrace=False)
     pytest.skip(reason, allow_module_level=True)
