@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from postgrey_exporter.parsing.decisions import Decisions
 from postgrey_exporter.parsing.hashing import KEY_SIZE, KeyedHash
 from postgrey_exporter.parsing.header import CLOCK_SKEW, HeaderReader, LastMoment
-from postgrey_exporter.parsing.line import AUTO_WHITELISTED, DECISION, FOREIGN, MALFORMED, NEAR_MISS, Carry, Line
+from postgrey_exporter.parsing.line import (
+    AUTO_WHITELISTED,
+    DECISION,
+    FOREIGN,
+    MALFORMED,
+    NEAR_MISS,
+    NO_DECISION,
+    Carry,
+    Line,
+)
 from postgrey_exporter.parsing.message import AUTO_WHITELISTED_BEGIN, MessageReader, shape_of, times_of
 from postgrey_exporter.parsing.usual import UsualLines
 
@@ -93,6 +102,8 @@ class Parser:
         decisions.date_by_arrival(_latest(present), seen_at)
         decisions.lines[DECISION] += usual
         decisions.lines[FOREIGN] += foreign
+        decisions.lines[NO_DECISION] += self.usual.no_decisions
+        decisions.lines[AUTO_WHITELISTED] += self.usual.auto_whitelisted
         return decisions
 
     def parse(self, lines: bytes, seen_at: float, present: float = inf) -> Parsed:

@@ -5,3 +5,4 @@ cdef bint is_no_host(
 cdef bint may_be_unusual(const unsigned char *at, const unsigned char *end) noexcept nogil
 cdef const unsigned char *after_queue_id(const unsigned char *at, const unsigned char *end) noexcept nogil
 cdef bint claims_decision(const unsigned char *at, const unsigned char *end) noexcept nogil
+cdef bint tells_more(const unsigned char *at, const unsigned char *end) noexcept nogil

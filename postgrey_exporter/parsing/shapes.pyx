@@ -140,3 +140,10 @@ cdef const unsigned char *after_queue_id(const unsigned char *at, const unsigned
 
 cdef bint claims_decision(const unsigned char *at, const unsigned char *end) noexcept nogil:
     return begins(after_queue_id(at, end), end, b"action=", 7)
+
+
+cdef bint tells_more(const unsigned char *at, const unsigned char *end) noexcept nogil:
+    """Tell whether a message may be repeated, tell of a delivery (before postgrey 1.28), or have Solaris's id."""
+    return (
+        begins(at, end, b"message repeated ", 17) or begins(at, end, b"delayed ", 8) or (at < end and at[0] == c"[")
+    )

@@ -6,6 +6,7 @@ cdef enum Kind:
     USUAL
     UNUSUAL
     FOREIGN
+    NO_DECISION
 
 
 cdef enum:
@@ -33,6 +34,8 @@ cdef class UsualLines:
     cdef double _bare_moment
     cdef const unsigned char *_begin
     cdef const unsigned char *_line
+    cdef readonly size_t no_decisions
+    cdef readonly size_t auto_whitelisted
     cdef readonly bint is_first
     cdef readonly bint is_after_decision
 

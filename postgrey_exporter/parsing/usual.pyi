@@ -10,6 +10,10 @@ class UsualLines:
     Each thread has one of its own: others run while it reads. The lines do not change meanwhile.
     """
 
+    no_decisions: int
+    """How many lines of the last `read` are postgrey's, no decision, and of no interest …"""
+    auto_whitelisted: int
+    """… and how many of these tell of a client in the auto-whitelist."""
     is_first: bool
     """Whether the present line is the first."""
     is_after_decision: bool

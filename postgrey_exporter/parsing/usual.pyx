@@ -15,6 +15,7 @@ from postgrey_exporter.parsing.decisions cimport RECIPIENT_WHITELIST, TRIPLET_FO
 from postgrey_exporter.parsing.field cimport LONGEST_TEXT, copy_address, copy_message_text, copy_name
 from postgrey_exporter.parsing.hashing cimport KeyedHash
 from postgrey_exporter.parsing.shapes cimport after_queue_id, claims_decision, is_no_host, may_be_unusual, stamp_size
+from postgrey_exporter.parsing.shapes cimport tells_more
 from postgrey_exporter.memory.system cimport memmem
 
 from postgrey_exporter.parsing.fields import LONGEST_MESSAGE
@@ -57,6 +58,7 @@ cdef class UsualLines:
         self._bare_moment = NAN
         self._begin = at
         self._unclear = at
+        self.no_decisions = self.auto_whitelisted = 0
         self.is_first = True
         self.is_after_decision = False
         with nogil:
@@ -71,8 +73,8 @@ cdef class UsualLines:
                 if kind == Kind.USUAL:
                     usual += 1
                     self.is_after_decision = True
-                elif kind == Kind.FOREIGN:
-                    foreign += 1
+                elif kind != Kind.UNUSUAL:
+                    foreign += kind == Kind.FOREIGN
                     self.is_after_decision = False
                 else:
                     self._line = at
@@ -154,10 +156,14 @@ cdef class UsualLines:
             return Kind.UNUSUAL
         while at < end and at[0] == c" ":
             at += 1
-        if not claims_decision(at, end):
-            return Kind.UNUSUAL
         moment = self._moment(line, stamp)
-        return Kind.UNUSUAL if isnan(moment) else self._decide(at, end, moment, decisions)
+        if isnan(moment) or end - at > LONGEST or tells_more(at, end):
+            return Kind.UNUSUAL
+        if claims_decision(at, end):
+            return self._decide(at, end, moment, decisions)
+        self.no_decisions += 1
+        self.auto_whitelisted += begins(at, end, b"whitelisted: ", 13)
+        return Kind.NO_DECISION
 
     cdef int _read_unstamped(
         self, const unsigned char *line, const unsigned char *end, Decisions decisions
@@ -168,7 +174,9 @@ cdef class UsualLines:
             moment = NAN
             if self._unclear == NULL:
                 moment = self._bare_moment if self._header == NULL else self._moment(self._header, self._header_stamp)
-            return Kind.UNUSUAL if isnan(moment) else self._decide(line, end, moment, decisions)
+            if isnan(moment) or end - line > LONGEST:
+                return Kind.UNUSUAL
+            return self._decide(line, end, moment, decisions)
         if self._may_matter(line, end):
             return Kind.UNUSUAL
         if self._unclear == NULL:
@@ -195,8 +203,6 @@ cdef class UsualLines:
         cdef Py_ssize_t name_size, address_size, key_size
         cdef int64_t delay = -1
         cdef Line *line
-        if end - at > LONGEST:
-            return Kind.UNUSUAL
         field = after_queue_id(at, end)
         if skips(&field, end, b"action=greylist, reason=", 24):
             if skips(&field, end, b"new, ", 5):

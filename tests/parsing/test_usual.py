@@ -170,7 +170,7 @@ def test_what_the_quick_way_leaves_comes_when_its_turn_is() -> None:
     usual = usual_line("rfc3339", "new", "ipv4", "both")
     order: list[object] = []
     decisions = Decisions()
-    lines = b"\n".join((usual, HEADER + b"whitelisted: x", usual, b"postgrey: odd postgrey", b"x"))
+    lines = b"\n".join((usual, HEADER + b"delayed x", usual, b"postgrey: odd postgrey", b"x"))
 
     def leave(line: bytes) -> float:
         order.append((line, len(decisions)))
@@ -178,7 +178,7 @@ def test_what_the_quick_way_leaves_comes_when_its_turn_is() -> None:
 
     usual_lines().read(lines, SEEN, decisions, leave)
 
-    assert order == [(HEADER + b"whitelisted: x", 1), (b"postgrey: odd postgrey", 2)]
+    assert order == [(HEADER + b"delayed x", 1), (b"postgrey: odd postgrey", 2)]
 
 
 def test_an_error_in_what_takes_an_unusual_line_is_passed_on() -> None:
