@@ -74,11 +74,11 @@ _TO_TAG: Final = (
 )
 # What may stand between a stamp and a tag and is no program's: a host; names of zones, numbers, addresses, facility
 # and severity in whatever order.
-_NO_TAG: Final = rb"(?: +[<(\[]?(?:[A-Z]{1,5}|[+-]?[0-9][^ \n]*|(?i:%b?\.?%b?))[>)\]]?(?<!:)(?= )){0,3}" % (
+_NO_TAG: Final = rb"(?: ++[<(\[]?(?:[A-Z]{1,5}|[+-]?[0-9][^ \n]*|(?i:%b?\.?%b?))[>)\]]?(?<!:)(?= )){0,3}" % (
     _FACILITY,
     _SEVERITY,
 )
-_NO_TAGS: Final = _NO_TAG + rb"(?: *" + _HOST + rb")?" + _NO_TAG + rb" +"
+_NO_TAGS: Final = _NO_TAG + rb"(?: *" + _HOST + rb")?" + _NO_TAG + rb" ++"
 _SOLARIS: Final = rb"(?:\[ID [0-9]+ [a-z0-9]+\.[a-z]+\] )?"
 # What is behind the tag in RFC 5424: process, message id, structured data.
 _RFC_5424: Final = rb" [^ \n]+ [^ \n]+ (?:-|(?:\[[^\]\\\n]*(?:\\.[^\]\\\n]*)*\])+) +(?:\xef\xbb\xbf)?"

@@ -3,6 +3,7 @@
 from libc.string cimport memchr
 
 from postgrey_exporter.memory.character cimport begins, is_alphanumeric, is_digit
+from postgrey_exporter.memory.system cimport memmem
 
 from postgrey_exporter.parsing.header import TRADITIONAL_STAMP_SIZE
 
@@ -111,7 +112,7 @@ cdef bint is_no_host(
     )
 
 
-cdef bint may_be_unusual(const unsigned char *at, const unsigned char *end) noexcept nogil:
+cdef bint is_no_tag(const unsigned char *at, const unsigned char *end) noexcept nogil:
     """Tell whether what stands in the tag's place, from the blank before it on, is no tag."""
     cdef const unsigned char *word_end
     if end - at < 10:
@@ -120,6 +121,18 @@ cdef bint may_be_unusual(const unsigned char *at, const unsigned char *end) noex
     if word_end == NULL or word_end == at + 1 or at[1] == c"[" or at[1] == c"<":
         return True
     return word_end[-1] != c":" or word_end[-2] == c":"
+
+
+cdef bint may_matter(
+    const unsigned char *line, const unsigned char *end, const unsigned char *tag, size_t tag_size
+) noexcept nogil:
+    """Tell whether a line of no usual form holds anything that the parser would take."""
+    return (
+        memmem(line, end - line, tag, tag_size) != NULL
+        or memmem(line, end - line, b"action=", 7) != NULL
+        or memmem(line, end - line, b" repeated ", 10) != NULL
+        or begins(line, end, b"whitelisted: ", 13)
+    )
 
 
 cdef const unsigned char *after_queue_id(const unsigned char *at, const unsigned char *end) noexcept nogil:

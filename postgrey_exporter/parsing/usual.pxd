@@ -43,7 +43,6 @@ cdef class UsualLines:
     cdef int _read_unstamped(
         self, const unsigned char *line, const unsigned char *end, Decisions decisions
     ) except -1 nogil
-    cdef bint _may_matter(self, const unsigned char *line, const unsigned char *end) noexcept nogil
     cdef int _decide(
         self, const unsigned char *at, const unsigned char *end, double moment, Decisions decisions
     ) except -1 nogil

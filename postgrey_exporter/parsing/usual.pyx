@@ -9,14 +9,14 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memchr, memcmp, memcpy
 
 from postgrey_exporter.memory.character cimport begins, is_digit, skips
-from postgrey_exporter.parsing.field cimport LONGEST_ADDRESS, LONGEST_NAME
+from postgrey_exporter.memory.system cimport memmem
 from postgrey_exporter.parsing.decisions cimport CLIENT_AWL, CLIENT_WHITELIST, EARLY_RETRY, MOST_SECONDS, NEW
 from postgrey_exporter.parsing.decisions cimport RECIPIENT_WHITELIST, TRIPLET_FOUND, Decisions, Line, Verdict
-from postgrey_exporter.parsing.field cimport LONGEST_TEXT, copy_address, copy_message_text, copy_name
+from postgrey_exporter.parsing.field cimport LONGEST_ADDRESS, LONGEST_NAME, LONGEST_TEXT
+from postgrey_exporter.parsing.field cimport copy_address, copy_message_text, copy_name
 from postgrey_exporter.parsing.hashing cimport KeyedHash
-from postgrey_exporter.parsing.shapes cimport after_queue_id, claims_decision, is_no_host, may_be_unusual, stamp_size
-from postgrey_exporter.parsing.shapes cimport tells_more
-from postgrey_exporter.memory.system cimport memmem
+from postgrey_exporter.parsing.shapes cimport after_queue_id, claims_decision, is_no_host, is_no_tag
+from postgrey_exporter.parsing.shapes cimport may_matter, stamp_size, tells_more
 
 from postgrey_exporter.parsing.fields import LONGEST_MESSAGE
 from postgrey_exporter.parsing.header import FRESH_SECONDS, REPEATED_SIZE, TRADITIONAL_STAMP_SIZE
@@ -144,7 +144,9 @@ cdef class UsualLines:
             else:
                 self._header_size = at - line + 1
         if not skips(&at, end, self._tag_text, self._tag_size):
-            return Kind.UNUSUAL if may_be_unusual(at, end) and self._may_matter(line, end) else Kind.FOREIGN
+            if is_no_tag(at, end) and may_matter(line, end, self._tag_text + 1, self._tag_size - 1):
+                return Kind.UNUSUAL
+            return Kind.FOREIGN
         if at < end and at[0] == c"[":
             at += 1
             pid = at
@@ -177,20 +179,11 @@ cdef class UsualLines:
             if isnan(moment) or end - line > LONGEST:
                 return Kind.UNUSUAL
             return self._decide(line, end, moment, decisions)
-        if self._may_matter(line, end):
+        if may_matter(line, end, self._tag_text + 1, self._tag_size - 1):
             return Kind.UNUSUAL
         if self._unclear == NULL:
             self._unclear = line
         return Kind.FOREIGN
-
-    cdef bint _may_matter(self, const unsigned char *line, const unsigned char *end) noexcept nogil:
-        """Tell whether a line of no usual form holds what the parser may take."""
-        return (
-            memmem(line, end - line, self._tag_text + 1, self._tag_size - 1) != NULL
-            or memmem(line, end - line, b"action=", 7) != NULL
-            or memmem(line, end - line, b" repeated ", 10) != NULL
-            or begins(line, end, b"whitelisted: ", 13)
-        )
 
     cdef int _decide(
         self, const unsigned char *at, const unsigned char *end, double moment, Decisions decisions

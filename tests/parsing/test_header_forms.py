@@ -6,6 +6,7 @@ tests/parsing/test_real_loggers.py has what the real programs write.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -185,6 +186,20 @@ SAID: Final = {
 }
 
 
+LONG: Final = {
+    "blanks": "Jun 26 00:00:07 mx1{blanks}x",
+    "blanks-first": "Jun 26 00:00:07{blanks}",
+    "zones": "Jun 26 00:00:07{zones} ",
+    "digits": "Jun 26 00:00:07 {digits} {digits} {digits} {digits} {digits} {digits} {digits} ",
+    "priorities": "Jun 26 00:00:07 mx1{priorities} ",
+    "brackets": "Jun 26 00:00:07 {brackets} ",
+    "colons": "Jun 26 00:00:07 {colons} ",
+    "stamps": "{stamps}",
+    "no-stamp": "{digits}{brackets}{colons} ",
+    "json": '{{"x":"{quotes}',
+}
+
+
 def read(line: str) -> tuple[dict[str, int], list[float]]:
     """Return what a line counts as, and the moments of its decisions; both ways have to agree."""
     parser = Parser(zone=UTC)
@@ -231,3 +246,23 @@ def test_a_header_that_is_not_read_is_a_near_miss(begin: str) -> None:
 def test_one_that_is_not_read_is_none_behind_another_programs_tag(begin: str) -> None:
     for line in forged(begin):
         assert read(line) == ({FOREIGN: 1}, []), line
+
+
+@pytest.mark.parametrize("begin", [pytest.param(begin, id=name) for name, begin in LONG.items()])
+def test_a_long_header_takes_no_longer_than_its_length(begin: str) -> None:
+    size = 100_000
+    line = begin.format(
+        blanks=" " * size,
+        zones=" UTC" * size,
+        digits="1" * size,
+        priorities=" mail.info" * size,
+        brackets="[" * size,
+        colons=":" * size,
+        stamps="Jun 26 00:00:07 " * size,
+        quotes='"postgrey[' * size,
+    )
+    before = time.process_time()
+
+    read(f"{line}{MESSAGE}")
+
+    assert time.process_time() - before < 5
