@@ -51,7 +51,7 @@ class ListFileStatus(NamedTuple):
 class ListFiles:
     """The list files that were given, and what they say together."""
 
-    def __init__(self, whitelist: Sequence[Path], ignore: Sequence[Path], *, optional: Collection[Path] = ()) -> None:
+    def __init__(self, whitelist: Sequence[Path], ignore: Sequence[Path], optional: Collection[Path] = ()) -> None:
         """Take the files in the order in which they apply. Nothing is read before the first `refresh`.
 
         A whitelist named ``….local`` may be missing or vanish, as for postgrey. Those in ``optional`` may be missing,
