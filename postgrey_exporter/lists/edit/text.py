@@ -16,10 +16,7 @@ _LONGEST_COMMENT: Final = 300
 
 
 def appended(before: bytes, lines: Sequence[str]) -> bytes:
-    """Return a file with lines at its end.
-
-    They end as the last line before them does, in CRLF or not; a file without a last newline stays without.
-    """
+    """Return a file with lines at its end, which end as its last line does: in CRLF or not, or without a newline."""
     if not lines:
         return before
     end = _line_end(before)
@@ -31,10 +28,7 @@ def appended(before: bytes, lines: Sequence[str]) -> bytes:
 
 
 def without(text: bytes, lines: Sequence[str]) -> bytes | None:
-    """Return a file without lines that stand in it one after the other, the last time that they do.
-
-    ``None`` where they don't.
-    """
+    """Return a file without the last occurrence of some lines one after the other; ``None`` where there is none."""
     encoding = _encoding(text)
     wanted = [line.encode(encoding, "replace") for line in lines]
     present = text.split(b"\n")
