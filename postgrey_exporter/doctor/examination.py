@@ -42,7 +42,8 @@ class Examination:
         """Look at everything."""
         named = [process for process in machine.processes() if postgrey.is_postgrey(process)]
         processes = [process for process in named if postgrey.is_trusted(process)]
-        reading = self._reading(machine)
+        detection = Detector(self.tag, self.zone, machine.root).detect(machine.now)
+        reading = lines.Reading(detection, tuple(self._named(machine)))
         logs_here = reading.is_fresh(machine.now)
         self.lists.refresh(machine.now)
         statuses = self.lists.statuses()
@@ -50,7 +51,7 @@ class Examination:
         made = [
             postgrey.installed(machine, logs_here=logs_here),
             postgrey.running(machine, processes, logs_here=logs_here),
-            *postgrey.disowned([process for process in named if process not in processes], "postgrey"),
+            *postgrey.disowned([process for process in named if process not in processes]),
             *postgrey.options(machine, processes, whitelists),
             *lines.checks(machine, reading, self.exporter),
             *rsyslog.checks(machine, [found.path for found in reading.read if found.path is not None]),
@@ -61,10 +62,6 @@ class Examination:
         if self.listen_addresses:
             made.append(scrape.prometheus(machine, self.prometheus_url, self.listen_addresses[0][1]))
         return made
-
-    def _reading(self, machine: Machine) -> lines.Reading:
-        detection = Detector(self.tag, self.zone, machine.root).detect(machine.now)
-        return lines.Reading(detection, tuple(self._named(machine)))
 
     def _named(self, machine: Machine) -> list[Finding]:
         """Look into the places that the options name."""
