@@ -118,10 +118,7 @@ cdef class Tally:
 
     cdef size_t _size_bytes(self) noexcept:
         return (
-            self._clients.size_bytes()
-            + self._texts.used
-            + self._placing.size_bytes()
-            + self._stories.size_bytes()
+            self._clients.size_bytes() + self._texts.used + self._placing.size_bytes() + self._stories.size_bytes()
         )
 
     cdef int _check_is_open(self) except -1:
