@@ -111,20 +111,16 @@ def _options_of(exporter: Process) -> Mapping[str, Any]:
     from postgrey_exporter.cli.serve import command as serve  # noqa: PLC0415 - a web server is not always needed
 
     arguments = list(arguments_of(exporter)[1:])
+    given = {word.partition("=")[0] for word in arguments}
     for option in serve.params:
-        if (
-            isinstance(option, click.Option)
-            and isinstance(option.envvar, str)
-            and option.envvar in exporter.environment
-        ):
-            value = exporter.environment[option.envvar]
-            if any(word.partition("=")[0] in option.opts for word in arguments):
-                continue
-            if option.is_flag:
-                arguments += [option.opts[0]] if value.lower() in {"1", "true", "yes", "on", "t", "y"} else []
-            else:
-                values = option.type.split_envvar_value(value) if option.multiple else [value]
-                arguments += [f"{option.opts[0]}={part}" for part in values]
+        value = exporter.environment.get(str(option.envvar))
+        if value is None or not given.isdisjoint(option.opts):
+            continue
+        if isinstance(option, click.Option) and option.is_flag:
+            arguments += [option.opts[0]] if value.lower() in {"1", "true", "yes", "on", "t", "y"} else []
+        else:
+            values = option.type.split_envvar_value(value) if option.multiple else [value]
+            arguments += [f"{option.opts[0]}={part}" for part in values]
     try:
         return serve.make_context("serve", arguments).params
     except click.ClickException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -84,19 +85,15 @@ class Examination:
     def _reloaded(self, machine: Machine, reading: lines.Reading, moment: float) -> bool:
         """Tell whether the log that is read has a reload of postgrey's after a moment."""
         examiner = Examiner(self.tag, self.zone)
+        directory = self.journal_directory
+        if directory is None and machine.root != Path("/"):
+            directory = machine.path("/var/log/journal")
         for found in reading.read:
-            try:
-                last = newest_reload(examiner, self.tag, found.path, self._directory(machine), machine.now)
-            except PostgreyExporterError:
-                continue
-            if last is not None and last >= moment:
-                return True
+            with suppress(PostgreyExporterError):
+                last = newest_reload(examiner, self.tag, found.path, directory, machine.now)
+                if last is not None and last >= moment:
+                    return True
         return False
-
-    def _directory(self, machine: Machine) -> Path | None:
-        if self.journal_directory or machine.root == Path("/"):
-            return self.journal_directory
-        return machine.path("/var/log/journal")
 
 
 def is_exporter(process: Process) -> bool:

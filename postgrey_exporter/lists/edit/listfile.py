@@ -246,15 +246,9 @@ def _why_closed(path: Path) -> str:
         return "this user may not write to its folder"
     if os.geteuid() == 0:
         return "may not be changed, not even by root; it may be immutable (lsattr)"
-    if about.st_uid != os.geteuid():
-        return f"belongs to {_user_name(about.st_uid)}, and this user may not change it"
-    return "this user may not write to its folder, and a list is replaced as a whole"
-
-
-def _user_name(number: int) -> str:
-    import pwd  # noqa: PLC0415 - only for a message
-
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return f"user {number}"
+    if about.st_uid == os.geteuid():
+        return "this user may not write to its folder, and a list is replaced as a whole"
+    owner = f"user {about.st_uid}"
+    with suppress(KeyError, OSError):
+        owner = path.owner()
+    return f"belongs to {owner}, and this user may not change it"

@@ -6,6 +6,7 @@ A line ends in a line feed and nothing else, as for postgrey; a carriage return 
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LONGEST_COMMENT: Final = 300
+_LINE: Final = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
 def appended(before: bytes, lines: Sequence[str]) -> bytes:
@@ -54,18 +56,12 @@ def diff(path: Path, before: bytes | None, after: bytes | None) -> bytes:
     name = str(path).encode("utf-8", "surrogateescape")
     lines = difflib.diff_bytes(
         difflib.unified_diff,
-        _lines(before or b""),
-        _lines(after or b""),
+        _LINE.findall(before or b""),
+        _LINE.findall(after or b""),
         b"/dev/null" if before is None else name,
         b"/dev/null" if after is None else name,
     )
     return b"".join(line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n" for line in lines)
-
-
-def _lines(text: bytes) -> list[bytes]:
-    lines = [line + b"\n" for line in text.split(b"\n")]
-    last = lines.pop().removesuffix(b"\n")
-    return [*lines, last] if last else lines
 
 
 def _line_end(text: bytes) -> bytes:
