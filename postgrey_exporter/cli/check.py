@@ -43,7 +43,6 @@ class _Plugin(click.Command):
             _finish(unknown(error.format_message()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
         try:
             return super().invoke(ctx)
         except click.exceptions.Exit:

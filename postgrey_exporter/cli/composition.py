@@ -69,7 +69,6 @@ def reading(settings: ReadingSettings) -> Iterator[tuple[Ingest, StateReader]]:
 
 
 def _named_sources(settings: ReadingSettings) -> list[Source]:
-    """Return the sources that the options name."""
     sources: list[Source] = [FileSource(log, settings.window.seconds) for log in _distinct(settings.mail_logs)]
     if settings.journal or settings.journal_directory:
         if sources:

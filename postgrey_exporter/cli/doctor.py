@@ -92,7 +92,6 @@ def as_json(checks: Sequence[Check]) -> str:
 
 
 def _show(checks: Sequence[Check]) -> None:
-    """Print the checklist for people: a line each, the remedy below."""
     try:
         "✔✘→".encode(sys.stdout.encoding or "ascii")
         symbols, arrow = _SYMBOLS, "→"

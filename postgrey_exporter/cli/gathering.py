@@ -81,10 +81,7 @@ def period_of(settings: GatheringSettings, now: float) -> Period:
 
 
 def gather(settings: GatheringSettings, *, propose: bool) -> Gathered:
-    """Look at the logs that were named, or at the state; ``propose`` as for `advice.advise`.
-
-    Raises `PostgreyExporterError`, `click.UsageError`.
-    """
+    """Look at the named logs or the state; ``propose`` as for `advice.advise`. Raises `PostgreyExporterError`."""
     now = time.time()
     period = period_of(settings, now)
     lists = ListFiles(*list_paths(settings.whitelist_files, settings.ignore_files))

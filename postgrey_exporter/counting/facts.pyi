@@ -38,7 +38,7 @@ class DomainFacts:
         """Return what has become of the messages at a moment; the lists do not matter for that."""
 
     def evidence_of_uncovered(self, now: float) -> Evidence:
-        """Return the same of those first tried from a network with a client that no entry of a list covers."""
+        """Return the evidence of messages first tried from a network with a client that no entry of a list covers."""
 
     def parties(self, now: float) -> Parties:
         """Return the uncovered clients by what their names say."""

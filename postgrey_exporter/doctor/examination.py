@@ -65,7 +65,6 @@ class Examination:
         return made
 
     def _named(self, machine: Machine) -> list[Finding]:
-        """Look into the places that the options name."""
         examiner = Examiner(self.tag, self.zone)
         found = []
         for path in self.mail_logs:

@@ -116,8 +116,6 @@ class _Reading(NamedTuple):
 
 
 class _ListFile:
-    """One file: what it said last."""
-
     def __init__(self, path: Path, kind: ListKind, *, optional: bool) -> None:
         self._path = path
         self._kind = kind
@@ -175,7 +173,6 @@ class _ListFile:
         return changed
 
     def fingerprint(self) -> tuple[str, str]:
-        """Return the kind and a digest of the content."""
         if self._digest is None:
             self._digest = _digest(self._reading.data if self._reading else b"")
         return self._kind, self._digest

@@ -119,10 +119,7 @@ class StateReader:
         return Totals(int(attempts), 0, clients, networks, int(unreviewed), bool(is_whitelisted), bool(is_ignored))
 
     def facts_of(self, domain: str) -> Iterator[DomainFacts]:
-        """Yield the facts of one domain, if it was greylisted inside the window. Raises `StateError`.
-
-        The index of its clients does not tell attempts apart: all of them count as new.
-        """
+        """Yield the facts of a domain greylisted in the window; all attempts count as new. Raises `StateError`."""
         with translated(self._path):
             query = f"SELECT name, address, attempts, 0 FROM client WHERE domain = {_NUMBER}"  # noqa: S608
             clients = self._db.execute(query, (domain,)).fetchall()
@@ -130,10 +127,7 @@ class StateReader:
                 yield _facts(domain, messages_of(self._db, domain), clients)
 
     def evidence(self, domains: Iterable[str], now: float) -> dict[str, tuple[Evidence, int]]:
-        """Return what became of the messages of each domain's uncovered clients, and how many networks these have.
-
-        A new entry of a list takes effect at once, as it does on the attempts. Raises `StateError`.
-        """
+        """Return the evidence and the number of networks of each domain's uncovered clients. Raises `StateError`."""
         query = (
             "SELECT count(DISTINCT network) FROM client "  # noqa: S608
             f"WHERE verdict = 0 AND domain = {_NUMBER} AND {IN_WINDOW}"

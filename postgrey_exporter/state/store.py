@@ -171,7 +171,6 @@ class Store:
             self._meta.set("lists", fingerprint)
 
     def _begin(self) -> None:
-        """Prepare the opened state."""
         self._meta.forget()
         with self._transaction() as db:
             keep_to_limit(db, self.max_domains)
@@ -222,7 +221,6 @@ class Store:
 
 
 def _prune(db: sqlite3.Connection, kept_hour: int) -> None:
-    """Delete what lies before an hour."""
     prune_greylisted(db, kept_hour)
     silent = "last_hour < ? AND NOT labelled"
     db.execute("DELETE FROM decision_hour WHERE hour < ?", (kept_hour,))

@@ -125,7 +125,6 @@ class Connection(asyncio.Protocol):
     # --- one request
 
     def _next(self) -> None:
-        """Begin the next request, if it is complete."""
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:

@@ -96,10 +96,7 @@ class ListEditor:
         return edit
 
     def add(self, entries: Sequence[NewEntry]) -> Edit:
-        """Add entries at the end of the file, all or none; it is created where it is missing.
-
-        Raises `EntryError` for an entry that is refused, `ListEditError` when the file can't be changed.
-        """
+        """Add entries at the file's end, all or none; create a missing file. Raises `EntryError`, `ListEditError`."""
         edit = self.plan(entries)
         if not edit.added:
             return edit
@@ -111,10 +108,7 @@ class ListEditor:
         return edit
 
     def undo(self, edit: Edit) -> None:
-        """Take back what an edit added; what was changed in the file since is kept.
-
-        Raises `ListEditError`, also when the added lines are not there any more.
-        """
+        """Take back what an edit added, keeping changes since. Raises `ListEditError`, also if it is not there."""
         if not edit.added:
             return
         with listfile.locked(self.path, self._pause) as file:
