@@ -43,7 +43,6 @@ class _Plugin(click.Command):
             _finish(unknown(error.format_message()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
         try:
             return super().invoke(ctx)
         except click.exceptions.Exit:
@@ -58,26 +57,21 @@ class _Plugin(click.Command):
             _finish(unknown(f"{type(error).__name__}: {error}"))
 
 
-def _range(text: str) -> Range:
-    return Range.parse(text)
-
-
 @click.command("check", cls=_Plugin)
 @options.gathering_options
 @options.option(
     "--warning",
     "-w",
     "--threshold",
-    type=options.Parsed("range", _range),
+    type=options.Parsed("range", Range.parse),
     default=str(DEFAULT_THRESHOLD),
     envvar=options.variable("--threshold"),
-    show_default=True,
     help="WARNING from this number of unreviewed attempts of a domain on, or outside a Nagios range.",
 )
 @options.option(
     "--critical",
     "-c",
-    type=options.Parsed("range", _range),
+    type=options.Parsed("range", Range.parse),
     help="CRITICAL from this number of unreviewed attempts of a domain on, or outside a Nagios range.  "
     "[default: never]",
 )
@@ -91,7 +85,6 @@ def _range(text: str) -> Range:
     "--timeout",
     type=click.IntRange(min=1),
     default=30,
-    show_default=True,
     help="UNKNOWN after this number of seconds without a result.",
 )
 def command(

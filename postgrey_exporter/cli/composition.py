@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from postgrey_exporter.cli import logs
-from postgrey_exporter.cli.listfiles import open_lists
+from postgrey_exporter.lists import ListFiles
 from postgrey_exporter.parsing.header import HeaderReader
 from postgrey_exporter.parsing.parser import Parser
 from postgrey_exporter.pipeline.ingest import Ingest
-from postgrey_exporter.settings import default_state
+from postgrey_exporter.settings import default_state, list_paths
 from postgrey_exporter.sources.detect.discover import Detector
 from postgrey_exporter.sources.detect.source import DetectingSource
 from postgrey_exporter.sources.file.source import FileSource
@@ -57,33 +57,22 @@ class ReadingSettings:
 def reading(settings: ReadingSettings) -> Iterator[tuple[Ingest, StateReader]]:
     """Open the state and the logs, and close them in the end. Raises `PostgreyExporterError`."""
     logs.set_up(settings.log_level, settings.log_format)
-    lists = open_lists(settings.whitelist_files, settings.ignore_files)
+    lists = ListFiles(*list_paths(settings.whitelist_files, settings.ignore_files))
     path = settings.state or default_state(os.environ)
-    store = Store(path, window=settings.window, max_domains=settings.max_domains)
-    try:
-        sources = named_sources(settings) or [
-            detecting_source(settings.syslog_tag, settings.timezone, settings.window, store.followed())
-        ]
-        ingest = Ingest(store, sources, _parser(settings, store), lists)
-        reader = StateReader(path, max_domains=settings.max_domains)
-        try:
+    tag, zone, window = settings.syslog_tag, settings.timezone, settings.window
+    with closing(Store(path, window=window, max_domains=settings.max_domains)) as store:
+        sources = _named_sources(settings) or [detecting_source(tag, zone, window, store.followed())]
+        with (
+            closing(Ingest(store, sources, Parser(tag, zone, store.secret()), lists)) as ingest,
+            closing(StateReader(path, max_domains=settings.max_domains)) as reader,
+        ):
             yield ingest, reader
-        finally:
-            reader.close()
-            ingest.close()
-    finally:
-        store.close()
 
 
-def _parser(settings: ReadingSettings, store: Store) -> Parser:
-    return Parser(settings.syslog_tag, settings.timezone, store.secret())
-
-
-def named_sources(settings: ReadingSettings) -> list[Source]:
-    """Return the sources that the options name."""
+def _named_sources(settings: ReadingSettings) -> list[Source]:
     stamp = HeaderReader(settings.syslog_tag, settings.timezone).stamp
     sources: list[Source] = [
-        FileSource(log, settings.window.seconds, stamp=stamp) for log in distinct(settings.mail_logs)
+        FileSource(log, settings.window.seconds, stamp=stamp) for log in _distinct(settings.mail_logs)
     ]
     if settings.journal or settings.journal_directory:
         if sources:
@@ -105,7 +94,7 @@ def detecting_source(tag: str, zone: tzinfo | None, window: Window, followed: Fo
     return DetectingSource(Detector(tag, zone), open_source, followed, zone)
 
 
-def distinct(paths: Sequence[Path]) -> list[Path]:
+def _distinct(paths: Sequence[Path]) -> list[Path]:
     """Return the paths without those that name the same file again, in their order."""
     seen: set[object] = set()
     kept: list[Path] = []

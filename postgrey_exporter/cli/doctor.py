@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from postgrey_exporter.cli import options
-from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.cli.output import say, styled
 from postgrey_exporter.doctor import Check, Examination, Machine, Process, Verdict
 from postgrey_exporter.doctor.examination import arguments_of, is_exporter
-from postgrey_exporter.settings import default_state
+from postgrey_exporter.lists import ListFiles
+from postgrey_exporter.settings import default_state, list_paths
 from postgrey_exporter.wording import as_json_text
 
 if TYPE_CHECKING:
@@ -40,17 +40,9 @@ _LONGEST_ANSWER: Final = 16 << 20
     "--prometheus-url",
     metavar="URL",
     default="http://127.0.0.1:9090",
-    show_default=True,
     help="Ask this Prometheus whether it scrapes the exporter.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="Output format.",
-)
+@options.output_format("text", "json")
 def command(form: str, prometheus_url: str, **chosen: Any) -> int:
     """Check the setup, and print the command that fixes each fault.
 
@@ -71,7 +63,7 @@ def command(form: str, prometheus_url: str, **chosen: Any) -> int:
         journal_directory=chosen["journal_directory"],
         tag=chosen["syslog_tag"],
         zone=chosen["timezone"],
-        lists=open_lists(chosen["whitelist_files"], chosen["ignore_files"]),
+        lists=ListFiles(*list_paths(chosen["whitelist_files"], chosen["ignore_files"])),
         state=chosen["state"] or default_state(exporter.environment if exporter and not given else os.environ),
         listen_addresses=[(address.host, address.port) for address in chosen["listen_addresses"]],
         prometheus_url=prometheus_url,
@@ -100,7 +92,6 @@ def as_json(checks: Sequence[Check]) -> str:
 
 
 def _show(checks: Sequence[Check]) -> None:
-    """Print the checklist for people: a line each, the remedy below."""
     try:
         "✔✘→".encode(sys.stdout.encoding or "ascii")
         symbols, arrow = _SYMBOLS, "→"
@@ -119,20 +110,16 @@ def _options_of(exporter: Process) -> Mapping[str, Any]:
     from postgrey_exporter.cli.serve import command as serve  # noqa: PLC0415 - a web server is not always needed
 
     arguments = list(arguments_of(exporter)[1:])
+    given = {word.partition("=")[0] for word in arguments}
     for option in serve.params:
-        if (
-            isinstance(option, click.Option)
-            and isinstance(option.envvar, str)
-            and option.envvar in exporter.environment
-        ):
-            value = exporter.environment[option.envvar]
-            if any(word.partition("=")[0] in option.opts for word in arguments):
-                continue
-            if option.is_flag:
-                arguments += [option.opts[0]] if value.lower() in {"1", "true", "yes", "on", "t", "y"} else []
-            else:
-                values = option.type.split_envvar_value(value) if option.multiple else [value]
-                arguments += [f"{option.opts[0]}={part}" for part in values]
+        value = exporter.environment.get(str(option.envvar))
+        if value is None or not given.isdisjoint(option.opts):
+            continue
+        if isinstance(option, click.Option) and option.is_flag:
+            arguments += [option.opts[0]] if value.lower() in {"1", "true", "yes", "on", "t", "y"} else []
+        else:
+            values = option.type.split_envvar_value(value) if option.multiple else [value]
+            arguments += [f"{option.opts[0]}={part}" for part in values]
     try:
         return serve.make_context("serve", arguments).params
     except click.ClickException:

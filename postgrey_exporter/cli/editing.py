@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.cli.output import say
 from postgrey_exporter.lists.edit import ListEditor, ListPermissionError, NewEntry
@@ -26,8 +25,7 @@ _PID_FILES: Final = (Path("/run/postgrey.pid"), Path("/run/postgrey/postgrey.pid
 _RELOAD_ANYWHERE: Final = "pkill -HUP -f '^postgrey '"
 
 
-@dataclass(frozen=True, slots=True)
-class EditingSettings:
+class EditingSettings(NamedTuple):
     """The list files that were named."""
 
     whitelist_files: Sequence[Path]
@@ -35,15 +33,14 @@ class EditingSettings:
 
     def editor(self, kind: ListKind) -> ListEditor:
         """Return what changes a list."""
-        paths = list_paths(self.whitelist_files, self.ignore_files)
-        is_default = not self.ignore_files
+        paths = list_paths(*self)
         return ListEditor(
             kind,
             paths.edited_whitelist if kind == "whitelist" else paths.edited_ignore,
             whitelist=paths.whitelist,
             ignore=paths.ignore,
             pause=time.sleep,
-            makes_folder=kind == "ignore" and is_default,
+            makes_folder=kind == "ignore" and not self.ignore_files,
         )
 
     def command(self, kind: ListKind, names: Sequence[str]) -> str:
@@ -59,9 +56,14 @@ def entry_of(text: str, reason: str) -> NewEntry:
     return NewEntry(text, f"{time.strftime('%Y-%m-%d')} postgrey-exporter: {reason}")
 
 
-def edit_lists(kind: ListKind, entries: Sequence[NewEntry], settings: EditingSettings, *, dry_run: bool) -> None:
-    """Add entries and say what was done; or with ``dry_run`` print the diff. Raises `PostgreyExporterError`."""
+def edit_lists(kind: ListKind, names: Sequence[str], reason: str, *, dry_run: bool, **files: Sequence[Path]) -> None:
+    """Add entries and say what was done; or with ``dry_run`` print the diff. Raises `PostgreyExporterError`.
+
+    ``files`` are the fields of `EditingSettings`.
+    """
+    settings = EditingSettings(**files)
     editor = settings.editor(kind)
+    entries = [entry_of(name, reason) for name in names]
     if dry_run:
         edit = editor.plan(entries)
         for text, cover in edit.known:
@@ -71,7 +73,7 @@ def edit_lists(kind: ListKind, entries: Sequence[NewEntry], settings: EditingSet
     try:
         edit = editor.add(entries)
     except ListPermissionError as error:
-        raise with_remedy(error, settings.command(kind, [entry.text for entry in entries])) from None
+        raise with_remedy(error, settings.command(kind, names)) from None
     for line in said(edit):
         say(line)
     if edit.added and kind == "whitelist":

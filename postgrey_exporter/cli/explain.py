@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from postgrey_exporter.cli import options
-from postgrey_exporter.cli.listfiles import open_lists
 from postgrey_exporter.cli.output import complain
 from postgrey_exporter.errors import PostgreyExporterError
+from postgrey_exporter.lists import ListFiles
 from postgrey_exporter.lists.explain import NoClientError, client, explain, read_client
+from postgrey_exporter.settings import list_paths
 from postgrey_exporter.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from postgrey_exporter.lists import ListFiles, Lists
+    from postgrey_exporter.lists import Lists
     from postgrey_exporter.lists.explain import Explanation
 
 _STREAM: Final = "-"
@@ -31,21 +32,8 @@ _MOST_WARNINGS: Final = 20
 @click.argument("client_name")
 @click.argument("client_address", required=False)
 @options.list_options
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="Print a sentence, or a line with a JSON object, for each client.",
-)
-def command(
-    client_name: str,
-    client_address: str | None,
-    whitelist_files: Sequence[Path],
-    ignore_files: Sequence[Path],
-    form: str,
-) -> int:
+@options.output_format("text", "json", help="Print a sentence, or a line with a JSON object, for each client.")
+def command(client_name: str, client_address: str | None, form: str, **list_files: Sequence[Path]) -> int:
     """Show which entry of which list covers a client.
 
     With - as CLIENT_NAME the command reads lines "name address" from standard input. It prints warnings about the
@@ -55,7 +43,7 @@ def command(
     """
     if client_name == _STREAM and client_address is not None:
         raise click.UsageError("with - the addresses stand beside the names on standard input")
-    files = open_lists(whitelist_files, ignore_files)
+    files = ListFiles(*list_paths(list_files["whitelist_files"], list_files["ignore_files"]))
     files.refresh(time.time())
     for file in files.statuses():
         if file.error is not None:

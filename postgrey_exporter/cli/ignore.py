@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from postgrey_exporter.cli import options
-from postgrey_exporter.cli.editing import EditingSettings, edit_lists, entry_of
+from postgrey_exporter.cli.editing import edit_lists
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 @click.command("ignore")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@options.reason
-@options.dry_run
-@options.list_options
-def command(
-    names: Sequence[str],
-    reason: str | None,
-    *,
-    dry_run: bool,
-    whitelist_files: Sequence[Path],
-    ignore_files: Sequence[Path],
-) -> None:
+@options.editing_options
+def command(names: Sequence[str], reason: str | None, **editing_options: Any) -> None:
     """Add domains that stay greylisted to the ignore file.
 
     The exporter then no longer reports them as unreviewed. NAME is a domain; it covers itself and all names below it.
@@ -34,5 +23,4 @@ def command(
 
     With several --ignore-file the command changes the last one.
     """
-    entries = [entry_of(name, reason or "stays greylisted") for name in names]
-    edit_lists("ignore", entries, EditingSettings(whitelist_files, ignore_files), dry_run=dry_run)
+    edit_lists("ignore", names, reason or "stays greylisted", **editing_options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
     from click.decorators import FC
 
-if TYPE_CHECKING:
+    from postgrey_exporter.exporter.http.server import ListenAddress
+
     _AnyType = click.ParamType[Any]
 else:
     _AnyType = click.ParamType  # not generic before click 8.4
 
 _MOST_DOMAINS = 1_000_000
 _PORT_DIGITS = 5
+_MOST_PORT = 65535
 
 
 class _File(click.Path):
@@ -48,8 +50,6 @@ def variable(option: str) -> str:
 
 class Parsed(_AnyType):
     """A value that a function of ours parses; its `ValueError` is the error message."""
-
-    name = "value"
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         """Take what the value is called in the help, and the function that parses it."""
@@ -79,29 +79,30 @@ def _tag(text: str) -> str:
     return text
 
 
-class ListenAddressType(_AnyType):
-    """``HOST:PORT``, ``[IPV6]:PORT`` or ``:PORT``."""
+def _listen_address(text: str) -> ListenAddress:
+    from postgrey_exporter.exporter.http.server import ListenAddress  # noqa: PLC0415 - not needed to print a report
 
-    name = "host:port"
-    _ports: ClassVar = range(65536)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a `ListenAddress`."""
-        from postgrey_exporter.exporter.http.server import ListenAddress  # noqa: PLC0415 - not needed to print a report
-
-        host, colon, port = str(value).rpartition(":")
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-        elif ":" in host:
-            colon = ""
-        if not colon or not port.isdecimal() or len(port) > _PORT_DIGITS or int(port) not in self._ports:
-            self.fail(f"{value!r} is no address; write HOST:PORT, [IPV6]:PORT or :PORT", param, ctx)
-        return ListenAddress(host, int(port))
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""
+    if not colon or not port.isdecimal() or len(port) > _PORT_DIGITS or int(port) > _MOST_PORT:
+        raise ValueError(f"{text!r} is no address; write HOST:PORT, [IPV6]:PORT or :PORT")
+    return ListenAddress(host, int(port))
 
 
 def option(name: str, *names: str, **attributes: Any) -> Callable[[FC], FC]:
-    """Make an option that is an environment variable too."""
-    return click.option(name, *names, **{"envvar": variable(name)} | attributes)
+    """Make an option that is an environment variable too, and whose default the help shows."""
+    usual: dict[str, Any] = {"envvar": variable(name), "show_default": "default" in attributes}
+    return click.option(name, *names, **usual | attributes)
+
+
+def output_format(*choices: str, help: str = "Output format.") -> Callable[[FC], FC]:  # noqa: A002 - as in click
+    """Make the option ``--format``; the first choice is the default."""
+    return click.option(
+        "--format", "form", type=click.Choice(choices), default=choices[0], show_default=True, help=help
+    )
 
 
 def _together(*decorators: Callable[[FC], FC]) -> Callable[[FC], FC]:
@@ -131,7 +132,6 @@ syslog_tag = option(
     "--syslog-tag",
     type=Parsed("tag", _tag),
     default=DEFAULT_TAG,
-    show_default=True,
     help="Syslog tag of postgrey's lines.",
 )
 state = option(
@@ -144,21 +144,18 @@ window = option(
     "--window",
     type=Parsed("duration", _window),
     default="7d",
-    show_default=True,
     help="How far back greylisted attempts count, in full hours, like 7d or 36h.",
 )
 threshold = option(
     "--threshold",
     type=click.IntRange(min=1),
     default=DEFAULT_THRESHOLD,
-    show_default=True,
     help="Number of unreviewed attempts from which on a domain needs a decision.",
 )
 max_domains = option(
     "--max-domains",
     type=click.IntRange(1, _MOST_DOMAINS),
     default=1000,
-    show_default=True,
     help="Number of domains with a label of their own; all others count as domain 'other'.",
 )
 whitelist_file = option(
@@ -182,7 +179,6 @@ log_level = option(
     "log_level",
     type=click.Choice(LOG_LEVELS),
     default="info",
-    show_default=True,
     help="Log messages of this level and above.",
 )
 log_format = option(
@@ -190,16 +186,14 @@ log_format = option(
     "log_format",
     type=click.Choice(LOG_FORMATS),
     default="logfmt",
-    show_default=True,
     help="Format of the log on standard error.",
 )
 listen_address = option(
     "--web.listen-address",
     "listen_addresses",
-    type=ListenAddressType(),
+    type=Parsed("host:port", _listen_address),
     multiple=True,
     default=("127.0.0.1:10123",),
-    show_default=True,
     help="Address to listen on. Repeat the option for more addresses.",
 )
 
@@ -215,18 +209,19 @@ telemetry_path = option(
     "telemetry_path",
     type=Parsed("path", _path),
     default="/metrics",
-    show_default=True,
     help="URL path of the metrics.",
 )
 
-dry_run = option("--dry-run", is_flag=True, help="Change nothing. Print the change as a unified diff.")
-reason = option("--reason", metavar="TEXT", help="Reason to write, with the date, above each entry.")
-
 list_options = _together(whitelist_file, ignore_file)
+editing_options = _together(
+    click.argument("names", metavar="NAME...", nargs=-1, required=True),
+    option("--reason", metavar="TEXT", help="Reason to write, with the date, above each entry."),
+    option("--dry-run", is_flag=True, help="Change nothing. Print the change as a unified diff."),
+    list_options,
+)
 parser_options = _together(timezone, syslog_tag)
-logging_options = _together(log_level, log_format)
 source_options = _together(mail_log, journal, journal_directory, parser_options)
-reading_options = _together(source_options, state, window, max_domains, list_options, logging_options)
+reading_options = _together(source_options, state, window, max_domains, list_options, log_level, log_format)
 web_options = _together(listen_address, telemetry_path)
 
 logs_argument = click.argument("logs", metavar="[LOG]...", type=FILE, nargs=-1)

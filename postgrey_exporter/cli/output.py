@@ -31,15 +31,10 @@ def say(*pieces: str | Styled, err: bool = False, nl: bool = True) -> None:
     """Print one line; whatever in it does not print is escaped."""
     in_colour = has_colours(sys.stderr if err else sys.stdout)
     shown = [piece if isinstance(piece, Styled) else Styled(piece, {}) for piece in pieces]
-    click.echo(
-        "".join(
-            click.style(printable(piece.text), **piece.style) if in_colour and piece.style else printable(piece.text)
-            for piece in shown
-        ),
-        err=err,
-        nl=nl,
-        color=True,  # nothing is left to strip
+    line = "".join(
+        click.style(printable(text), **style) if in_colour and style else printable(text) for text, style in shown
     )
+    click.echo(line, err=err, nl=nl, color=True)  # nothing is left to strip
 
 
 def complain(text: str) -> None:

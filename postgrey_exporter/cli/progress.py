@@ -31,7 +31,8 @@ class Progress:
         if self._wanted and now - self._started > _QUIET_SECONDS and now - self._shown > _EVERY_SECONDS:
             self._shown = now
             self._visible = True
-            text = f"{self._bar()}{self._done / _MEGABYTE:,.0f} MB, {self._rate(now)}"
+            done = self._done / _MEGABYTE
+            text = f"{self._bar()}{done:,.0f} MB, {done / (now - self._started):,.0f} MB/s"
             # Blanks wipe what is left of the last one; not every terminal knows an escape for it.
             sys.stderr.write(f"\r{text:<{self._longest}}")
             self._longest = max(self._longest, len(text))
@@ -48,6 +49,3 @@ class Progress:
             return ""
         share = min(1.0, self._done / self._total)
         return f"[{'#' * round(share * _WIDTH):<{_WIDTH}}] {share:4.0%} "
-
-    def _rate(self, now: float) -> str:
-        return f"{self._done / (now - self._started) / _MEGABYTE:,.0f} MB/s"

@@ -22,14 +22,7 @@ _WIDTH_OF_A_FILE: Final = 120
 @options.gathering_options
 @options.threshold
 @click.option("--limit", type=click.IntRange(min=1), help="List this number of domains.  [default: all]")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("table", "json", "csv")),
-    default="table",
-    show_default=True,
-    help="Output format.",
-)
+@options.output_format("table", "json", "csv")
 def command(threshold: int, limit: int | None, form: str, **gathering_options: Any) -> int:
     """Show which sender domains are greylisted, most attempts first.
 

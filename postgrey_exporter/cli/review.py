@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,9 +14,6 @@ from postgrey_exporter.cli.gathering import GatheringSettings, gather
 from postgrey_exporter.cli.output import complain, say
 from postgrey_exporter.errors import PostgreyExporterError
 from postgrey_exporter.review import text
-
-if TYPE_CHECKING:
-    from postgrey_exporter.cli.gathering import Gathered
 
 
 @click.command("review")
@@ -36,7 +33,10 @@ def command(threshold: int, **gathering_options: Any) -> int:
     """
     settings = GatheringSettings(**gathering_options)
     gathered = gather(settings, propose=True)
-    _check(gathered)
+    errors = [status.error for status in gathered.lists.statuses() if status.error]
+    errors += [gathered.blind] if gathered.blind else []
+    if errors:
+        raise PostgreyExporterError("; ".join(errors))
     everyone = review.uncovered(gathered.clients(), gathered.lists.lists)
     due = review.items(gathered.standings.unreviewed(threshold), everyone)
     for problem in gathered.problems:
@@ -55,12 +55,3 @@ def command(threshold: int, **gathering_options: Any) -> int:
     return Session(
         review.Review(due, threshold), everyone, EditingSettings(settings.whitelist_files, settings.ignore_files)
     ).run()
-
-
-def _check(gathered: Gathered) -> None:
-    """Make sure that the counts say something. Raises `PostgreyExporterError`."""
-    errors = [str(status.error) for status in gathered.lists.statuses() if not status.up]
-    if gathered.blind is not None:
-        errors.append(gathered.blind)
-    if errors:
-        raise PostgreyExporterError("; ".join(errors))

@@ -147,7 +147,6 @@ class Session:
         return advised or item.domain
 
     def _refusal(self, line: str, item: Item) -> str | None:
-        """Return why a line is no entry for a domain."""
         try:
             entry = checked_entry("whitelist", line)
         except EntryError as error:

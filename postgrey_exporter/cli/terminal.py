@@ -41,10 +41,7 @@ class Keyboard:
             self._restore()
 
     def key(self) -> str:
-        """Return the next key; empty for one that is no character, such as an arrow.
-
-        Raises `EOFError` for Ctrl-D and at the end of the terminal, `KeyboardInterrupt` for Ctrl-C.
-        """
+        """Return the next key, empty for an arrow. Raises `EOFError` for Ctrl-D, `KeyboardInterrupt` for Ctrl-C."""
         tty.setcbreak(self._descriptor, termios.TCSADRAIN)
         key = os.read(self._descriptor, 1).decode("latin-1")
         if key in {"", _END}:
@@ -58,10 +55,7 @@ class Keyboard:
         return key
 
     def line(self, prompt: str, text: str) -> str:
-        """Return a line as the user leaves it, who begins with some text.
-
-        Raises `EOFError` for Ctrl-D in an empty line, `KeyboardInterrupt` for Ctrl-C.
-        """
+        """Return a line as the user leaves it, who begins with some text; Ctrl-D and Ctrl-C raise as in `key`."""
         self._restore()
         try:
             import readline  # noqa: PLC0415 - some Pythons come without it

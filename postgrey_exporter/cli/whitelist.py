@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from postgrey_exporter.cli import options
-from postgrey_exporter.cli.editing import EditingSettings, edit_lists, entry_of
+from postgrey_exporter.cli.editing import edit_lists
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 @click.command("whitelist")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@options.reason
-@options.dry_run
-@options.list_options
-def command(
-    names: Sequence[str],
-    reason: str | None,
-    *,
-    dry_run: bool,
-    whitelist_files: Sequence[Path],
-    ignore_files: Sequence[Path],
-) -> None:
+@options.editing_options
+def command(names: Sequence[str], reason: str | None, **editing_options: Any) -> None:
     r"""Add entries to postgrey's client whitelist.
 
     NAME is one of: a domain or host name, which covers itself and all names below it; a Perl pattern such as
@@ -36,5 +25,4 @@ def command(
 
     With several --whitelist-file the command changes the last one.
     """
-    entries = [entry_of(name, reason or "whitelisted") for name in names]
-    edit_lists("whitelist", entries, EditingSettings(whitelist_files, ignore_files), dry_run=dry_run)
+    edit_lists("whitelist", names, reason or "whitelisted", **editing_options)

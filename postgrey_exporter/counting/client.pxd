@@ -1,7 +1,6 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from postgrey_exporter.parsing.hashing cimport KeyedHash
-from postgrey_exporter.memory.table cimport Rows, Table, Text
+from postgrey_exporter.memory.table cimport Rows, Text
 
 
 cdef enum:
@@ -51,19 +50,3 @@ cdef uint32_t network_of(const unsigned char *address, size_t size) noexcept nog
 cdef uint64_t network_key(uint32_t network) noexcept nogil
 cdef str text_of(const unsigned char *text, size_t size)
 cdef int judge(Rows clients, Text texts, object lists, str domain=*) except -1
-
-
-cdef struct Answer:
-    uint64_t number
-    bint may
-
-
-cdef class Unconcerned:
-    cdef object _lists
-    cdef KeyedHash _keyed
-    cdef Table _names
-    cdef Table _networks
-
-    cdef bint is_network_concerned(self, uint32_t network) except -1
-    cdef bint is_name_concerned(self, const unsigned char *name, size_t size) except -1
-    cdef bint _are_names_concerned(self, const unsigned char *name, size_t size) except -1

@@ -70,7 +70,17 @@ cdef str text_of(const unsigned char *text, size_t size):
     return (<const char *>text)[:size].decode("utf-8", "replace")
 
 
+cdef struct Answer:
+    uint64_t number
+    bint may
+
+
 cdef class Unconcerned:
+    cdef object _lists
+    cdef KeyedHash _keyed
+    cdef Table _names
+    cdef Table _networks
+
     def __cinit__(self, lists):
         self._lists = lists
         self._keyed = KeyedHash(urandom(KEY_SIZE))

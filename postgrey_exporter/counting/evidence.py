@@ -87,10 +87,9 @@ class Party(NamedTuple):
 
 
 class Parties(NamedTuple):
-    """A domain's clients that no list covers by what their names say, see `clientnames`.
+    """A domain's clients that no list covers by what their names say, see `hostnames`.
 
-    What is known of a message's clients is the network that it was first tried from, and whether that one was a
-    customer's line. A message from where only covered clients are, greylisted before they were, is nobody's.
+    A message belongs to the clients of the network that it was first tried from, and to none if all are covered.
     """
 
     mail: Party

@@ -47,7 +47,6 @@ cdef class DomainFacts:
         return (kinds == OF_ALL or message.parties & kinds) and (lines == ANY or message.line == lines)
 
     cdef object _party(self, double now, unsigned int kinds)
-    cdef list _of_networks(self, double now, list largest)
     cdef str _address(self, uint32_t position)
     cdef tuple _evidence(self, double now, unsigned int kinds, int lines)
     cdef tuple _sum(self, double now, Positions chosen)

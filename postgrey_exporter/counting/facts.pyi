@@ -2,10 +2,7 @@ from postgrey_exporter.counting.evidence import Evidence, NetworkFacts, Parties,
 from postgrey_exporter.lists import Lists
 
 class DomainFacts:
-    """What the logs say of one sender domain; `judge` comes before everything else that is asked.
-
-    For one thread at a time; those of one tally share its texts, and count as one with it.
-    """
+    """What the logs say of one sender domain; `judge` comes first. One thread at a time may use a tally's facts."""
 
     domain: str
 
@@ -13,10 +10,7 @@ class DomainFacts:
         """Begin without clients and messages."""
 
     def add_client(self, name: str, address: str, new: int, early_retry: int) -> None:
-        """Add a client of the domain, and how often it was greylisted.
-
-        Its name is as `fields.name_of` has it, in lower case and without the dot of the root.
-        """
+        """Add a client, by its name in lower case without the dot of the root, and how often it was greylisted."""
 
     def add_message(
         self,
@@ -44,7 +38,7 @@ class DomainFacts:
         """Return what has become of the messages at a moment; the lists do not matter for that."""
 
     def evidence_of_uncovered(self, now: float) -> Evidence:
-        """Return the same of those first tried from a network with a client that no entry of a list covers."""
+        """Return the evidence of messages first tried from a network with a client that no entry of a list covers."""
 
     def parties(self, now: float) -> Parties:
         """Return the uncovered clients by what their names say."""

@@ -108,10 +108,8 @@ cdef class DomainFacts:
                 whitelisted = True
             else:
                 ignored = True
-        return _named(
-            Totals,
-            (new, early_retry, self.clients.used, self._networks.used, unreviewed, bool(whitelisted), bool(ignored)),
-        )
+        counts = new, early_retry, self.clients.used, self._networks.used, unreviewed
+        return _named(Totals, (*counts, bool(whitelisted), bool(ignored)))
 
     def evidence(self, double now):
         return self._evidence(now, OF_ALL, ANY)[0]
@@ -165,9 +163,6 @@ cdef class DomainFacts:
                 found.add(text_of(self.texts.at(client.text), client.name_size))
         return found
 
-    def networks(self, double now, size_t most):
-        return self._of_networks(now, [at for _, _, at in nsmallest(most, self._network_sizes())])
-
     def _network_sizes(self):
         """Yield what networks are sorted by, those with most attempts first, and where each stands."""
         cdef Network *network
@@ -176,11 +171,11 @@ cdef class DomainFacts:
             network = <Network *>self._networks.at(at)
             yield -<int64_t>(network.new + network.early_retry), network.number, at
 
-    cdef list _of_networks(self, double now, list largest):
-        """Return what is known of some networks, given by position."""
+    def networks(self, double now, size_t most):
         cdef Network *network
         cdef size_t at, place
         cdef Py_ssize_t position
+        cdef list largest = [one for _, _, one in nsmallest(most, self._network_sizes())]
         found = []
         for at in range(self._networks.used):
             (<Network *>self._networks.at(at)).place = 0
@@ -194,18 +189,13 @@ cdef class DomainFacts:
                 (<Positions>groups[place - 1]).put(at)
         for position, group in zip(largest, groups):
             network = <Network *>self._networks.at(position)
-            found.append(
-                NetworkFacts(
-                    self._address(network.client),
-                    network.new,
-                    network.early_retry,
-                    network.clients,
-                    network.unreviewed,
-                    [self._address(one) for one in (network.uncovered, network.other_uncovered) if one != NO_CLIENT],
-                    bool(network.is_ignored),
-                    self._sum(now, <Positions>group)[0],
-                )
-            )
+            uncovered = [
+                self._address(one) for one in (network.uncovered, network.other_uncovered) if one != NO_CLIENT
+            ]
+            counts = network.new, network.early_retry, network.clients, network.unreviewed
+            evidence = self._sum(now, <Positions>group)[0]
+            address, is_ignored = self._address(network.client), bool(network.is_ignored)
+            found.append(NetworkFacts(address, *counts, uncovered, is_ignored, evidence))
         return found
 
     cdef str _address(self, uint32_t position):
@@ -213,11 +203,7 @@ cdef class DomainFacts:
         return text_of(address_of(client, self.texts.at(client.text)), client.address_size)
 
     cdef tuple _evidence(self, double now, unsigned int kinds, int lines):
-        """Return the evidence of some messages, and the seconds between their first and last attempts in all.
-
-        Those that were first tried from a network with an uncovered client of some kind, or all of them; those that
-        began at a customer's line, those that did not, or both.
-        """
+        """Return the evidence of some messages, and the seconds between their first and last attempts in all."""
         cdef size_t at
         cdef size_t count = 0
         cdef Positions chosen
@@ -260,20 +246,9 @@ cdef class DomainFacts:
                     worst_moved = max(worst_moved, delay)
             if message.reported != NO_DELAY:
                 (<double *>reported.add())[0] = <double>message.reported
-        known = _named(
-            Evidence,
-            (
-                chosen.used,
-                moved,
-                delays.used,
-                moved_delivered,
-                lost,
-                _delays(delays),
-                _delays(reported),
-                worst_moved,
-            ),
-        )
-        return known, seconds
+        lasted, said = _delays(delays), _delays(reported)
+        known = (chosen.used, moved, delays.used, moved_delivered, lost, lasted, said, worst_moved)
+        return _named(Evidence, known), seconds
 
 
 cdef object _named(object kind, tuple values):

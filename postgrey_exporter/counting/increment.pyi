@@ -7,23 +7,12 @@ from postgrey_exporter.lists import Lists
 from postgrey_exporter.parsing.hashing import KeyedHash
 
 class Increment(Tally):
-    """What a reading adds to the state, and the rows that it makes there.
-
-    Of one that is closed, what asks for messages raises `ValueError`.
-    """
+    """What a reading adds to the state, and its rows there; those of messages raise `ValueError` once closed."""
 
     def __init__(
-        self,
-        keyed: KeyedHash,
-        *,
-        since: float | None = None,
-        until: float | None = None,
-        lists_changed: float = ...,
+        self, keyed: KeyedHash, *, since: float | None = None, until: float | None = None, lists_changed: float = ...
     ) -> None:
-        """Take what a tally takes, and since when the whitelists stand as they are, in seconds since the epoch.
-
-        Greylistings after that moment are counted apart.
-        """
+        """Take what a tally takes; greylistings after the whitelists' last change, in seconds, are counted apart."""
 
     def judge(self, lists: Lists) -> None:
         """Note what the lists say of each client, for `domain_changes` and `client_rows`."""
@@ -37,19 +26,13 @@ class Increment(Tally):
     def client_rows(
         self, domain_ids: Mapping[str, int], first_hour: int, kept_hour: int
     ) -> Iterator[tuple[int, str, str, int, int, int, int, int]]:
-        """Yield the rows for the state of the clients that were greylisted from ``kept_hour`` on, as they lie there.
-
-        Attempts count from ``first_hour`` on, where the window begins.
-        """
+        """Yield the clients greylisted from ``kept_hour`` on, ordered, with their attempts from ``first_hour`` on."""
 
     def attempt_rows(self, kept_hour: int) -> Iterator[tuple[int, int, int, int]]:
-        """Yield the rows for the state of what clients were greylisted from an hour on, as they lie there."""
+        """Yield what clients were greylisted from an hour on, as rows in order."""
 
     def story_rows(self, domain_ids: Mapping[str, int], seen: Seen | None = None) -> Iterator[tuple[int, int, int]]:
-        """Yield domain, key and own number of each story that may have a message in the state already.
-
-        Where it is known which stories those are, only they are looked at.
-        """
+        """Yield domain, key and own number of each story that may have a message in the state, of those ``seen``."""
 
     def note_seen(self, domain_ids: Mapping[str, int], seen: Seen) -> None:
         """Remember the stories of which there are messages."""

@@ -24,7 +24,43 @@ cdef int OF_NO_LIST = UNCOVERED
 cdef int OF_THE_WHITELIST = WHITELISTED
 
 
+cdef struct Attempts:
+    # What one client was greylisted in one hour.
+    uint64_t number
+    uint64_t new
+    uint64_t early_retry
+    # How many of both came after the lists changed.
+    uint64_t late
+    uint32_t client
+    int32_t hour
+
+
+cdef struct Hour:
+    uint64_t number
+    uint64_t[<int>VERDICTS] counts
+
+
+cdef struct InWindow:
+    # What one client was greylisted inside the window, and when last in the hours that the state keeps.
+    uint64_t attempts
+    int32_t last_hour
+    bint is_kept
+
+
+cdef struct Change:
+    # What is added to one domain.
+    uint64_t new
+    uint64_t early_retry
+    uint64_t ineffective
+    uint64_t unreviewed
+    int32_t last_hour
+
+
 cdef class Increment(Tally):
+    cdef double _lists_changed
+    cdef Table _attempts
+    cdef Table _hours
+
     def __cinit__(self, *_, **__):
         self._lists_changed = INFINITY
         self._attempts = Table(sizeof(Attempts))
@@ -101,14 +137,8 @@ cdef class Increment(Tally):
             client = self._client_at(order.ranked(at).position)
             inside = <InWindow *>window.at(order.ranked(at).position)
             yield (
-                order.ranked(at).major,
-                self._name(client),
-                self._address(client),
-                ids[client.domain],
-                client.network,
-                client.verdict,
-                inside.last_hour,
-                inside.attempts,
+                order.ranked(at).major, self._name(client), self._address(client), ids[client.domain],
+                client.network, client.verdict, inside.last_hour, inside.attempts,
             )
 
     def attempt_rows(self, int32_t kept_hour):
@@ -174,16 +204,11 @@ cdef class Increment(Tally):
         order.sort()
         for at in range(order.used):
             message = <Message *>self._stories.messages.at(order.ranked(at).position)
+            accepted = None if isnan(message.accepted) else message.accepted
+            reported = None if message.reported == NO_DELAY else message.reported
             yield (
-                order.ranked(at).major,
-                order.ranked(at).minor,
-                message.first,
-                message.last,
-                message.network,
-                message.moved,
-                None if isnan(message.accepted) else message.accepted,
-                None if message.reported == NO_DELAY else message.reported,
-                message.line,
+                order.ranked(at).major, order.ranked(at).minor, message.first, message.last,
+                message.network, message.moved, accepted, reported, message.line,
             )
 
     def deliveries(self, domain_ids):

@@ -72,9 +72,7 @@ cdef class Stories:
         return self.stories.size_bytes() + self.messages.size_bytes() + self.attempts.size_bytes()
 
     cdef Py_ssize_t story(self, uint64_t number, uint64_t key, uint32_t domain) except -1 nogil
-    cdef Attempt *attempt(self) except NULL nogil
     cdef int settle(self) except -1
-    cdef void close(self) noexcept
     cdef void follow(self, Message *message, size_t story) noexcept nogil
     cdef void _fetch(self, size_t at) noexcept nogil
     cdef int _replay(self, const Attempt *attempt) except -1 nogil

@@ -53,10 +53,6 @@ cdef class Stories:
             found.latest = NO_MESSAGE
         return position
 
-    cdef Attempt *attempt(self) except NULL nogil:
-        """Return a new attempt to be filled in."""
-        return <Attempt *>self.attempts.add()
-
     cdef int settle(self) except -1:
         """Replay the attempts onto the messages."""
         cdef size_t at
@@ -68,10 +64,6 @@ cdef class Stories:
                 self._replay(<Attempt *>self.attempts.at(at))
         self.attempts.clear()
         return 0
-
-    cdef void close(self) noexcept:
-        """Keep the messages alone."""
-        self.stories.clear()
 
     cdef void follow(self, Message *message, size_t position) noexcept nogil:
         """Have the message that was added last be the latest of a story."""

@@ -44,7 +44,5 @@ cdef class Placing:
     cdef Parent *_parent(self, const unsigned char *name, size_t size) except NULL nogil
     cdef int _says(self, const unsigned char *label, size_t size) except -1 nogil
     cdef int _learn_parent(self, Parent *parent, const unsigned char *name, size_t size) except -1 with gil
-    cdef int _learn_label(self, Label *label, const unsigned char *text, size_t size) except -1 with gil
-    cdef Py_ssize_t _learn_domain(self, const unsigned char *name, size_t size) except -1 with gil
     cdef int _learn_place(self, Client *client, const unsigned char *text) except -1 with gil
     cdef Py_ssize_t _number_of(self, str domain) except -1

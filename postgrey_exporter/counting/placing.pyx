@@ -60,7 +60,8 @@ cdef class Placing:
             parent = self._parent(parent_name, size - (parent_name - name))
             if parent.decides:
                 return parent.domain
-        return self._learn_domain(name, size)
+        with gil:
+            return self._number_of(places.registrable_domain(text_of(name, size)))
 
     cdef void close(self) noexcept:
         """Keep the domains alone."""
@@ -68,7 +69,6 @@ cdef class Placing:
         self._labels.clear()
 
     cdef Parent *_parent(self, const unsigned char *name, size_t size) except NULL nogil:
-        """Return what is known of the name above a host."""
         cdef size_t before = self._parents.used
         cdef Py_ssize_t position = self._parents.place(self._keyed.of(name, size))
         cdef Parent *parent = <Parent *>self._parents.at(position)
@@ -77,7 +77,6 @@ cdef class Placing:
         return parent
 
     cdef int _says(self, const unsigned char *label, size_t size) except -1 nogil:
-        """Return what a first label says."""
         cdef unsigned char[LONGEST_LABEL] form
         cdef size_t at, before
         cdef Py_ssize_t position
@@ -88,7 +87,8 @@ cdef class Placing:
         position = self._labels.place(self._keyed.of(form, size))
         known = <Label *>self._labels.at(position)
         if self._labels.used != before:
-            self._learn_label(known, form, size)
+            with gil:
+                known.says = places.label_says(text_of(form, size))
         return known.says
 
     cdef int _learn_parent(self, Parent *parent, const unsigned char *name, size_t size) except -1 with gil:
@@ -100,13 +100,6 @@ cdef class Placing:
             parent.domain_size = len(domain)
             parent.decides = True
         return 0
-
-    cdef int _learn_label(self, Label *label, const unsigned char *text, size_t size) except -1 with gil:
-        label.says = places.label_says(text_of(text, size))
-        return 0
-
-    cdef Py_ssize_t _learn_domain(self, const unsigned char *name, size_t size) except -1 with gil:
-        return self._number_of(places.registrable_domain(text_of(name, size)))
 
     cdef int _learn_place(self, Client *client, const unsigned char *text) except -1 with gil:
         address = text_of(address_of(client, text), client.address_size)

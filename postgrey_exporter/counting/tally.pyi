@@ -7,10 +7,9 @@ from postgrey_exporter.parsing.decisions import Decisions
 from postgrey_exporter.parsing.hashing import KeyedHash
 
 class Tally:
-    """What some lines of a log add up to: decisions, clients, and the messages that they tried to deliver.
+    """What some lines of a log add up to: decisions, clients and messages. For one thread at a time.
 
-    Not for several threads at once: others run while decisions are added, and touch neither. One whose `add` raised
-    is incomplete.
+    `add` lets other threads run; one that raised leaves the tally incomplete.
     """
 
     keyed: KeyedHash
@@ -22,10 +21,7 @@ class Tally:
     """How many lines were dated by their arrival, see `Decisions.date_by_arrival`."""
 
     def __init__(self, keyed: KeyedHash, *, since: float | None = None, until: float | None = None) -> None:
-        """Take what clients and names are hashed with: what the messages' keys were made with.
-
-        Moments from ``since`` on and before ``until`` count, in seconds since the epoch.
-        """
+        """Take the hash of the messages' keys. Moments from ``since`` on and before ``until`` count, in seconds."""
 
     @property
     def domains(self) -> list[str]:
@@ -51,13 +47,10 @@ class Tally:
         """Add the decisions of some lines."""
 
     def settle(self) -> None:
-        """Work out what has become of messages by what was added since the last time, in the order of its moments."""
+        """Work out what has become of messages by what was added since the last time."""
 
     def close(self) -> None:
-        """Settle, and give back what only more decisions need: `facts`, `clients` and sums can still be asked for.
-
-        What adds to the tally raises `ValueError` from then on.
-        """
+        """Settle, and give back what only more decisions need; adding more raises `ValueError`."""
 
     def decision_totals(self) -> dict[tuple[str, str], int]:
         """Return the decisions by action and reason, of all that there are."""

@@ -73,7 +73,7 @@ cdef class Tally:
         self.settle()
         self._clients.close()
         self._placing.close()
-        self._stories.close()
+        self._stories.stories.clear()
         self._is_closed = True
 
     def decision_totals(self):
@@ -118,10 +118,7 @@ cdef class Tally:
 
     cdef size_t _size_bytes(self) noexcept:
         return (
-            self._clients.size_bytes()
-            + self._texts.used
-            + self._placing.size_bytes()
-            + self._stories.size_bytes()
+            self._clients.size_bytes() + self._texts.used + self._placing.size_bytes() + self._stories.size_bytes()
         )
 
     cdef int _check_is_open(self) except -1:
@@ -185,7 +182,7 @@ cdef class Tally:
         """Note a decision as an event in the life of its message: to be repeated at once changes nothing of that."""
         cdef const Line *line = noted.line
         cdef Py_ssize_t story = self._stories.story(noted.story, line.message, noted.domain)
-        cdef Attempt *attempt = self._stories.attempt()
+        cdef Attempt *attempt = <Attempt *>self._stories.attempts.add()
         attempt.time = line.time
         attempt.reported = line.delay
         attempt.story = <uint32_t>story

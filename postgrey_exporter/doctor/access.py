@@ -21,10 +21,9 @@ _READ: Final = 4
 
 
 def readers(path: Path) -> tuple[frozenset[int], frozenset[int]] | None:
-    """Return the users and the groups that may read a file, without root; ``None`` when everybody may.
+    """Return the users and groups that may read a file, without root; ``None`` if everybody may. Raises `OSError`.
 
-    The list's form is that of posix_acl_xattr.h in Linux; journald gives its files one, for the group ``adm``.
-    Raises `OSError`.
+    The access list's form is that of posix_acl_xattr.h in Linux; journald gives its files one, for the group ``adm``.
     """
     about = path.stat()
     if about.st_mode & stat.S_IROTH:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -42,7 +43,8 @@ class Examination:
         """Look at everything."""
         named = [process for process in machine.processes() if postgrey.is_postgrey(process)]
         processes = [process for process in named if postgrey.is_trusted(process)]
-        reading = self._reading(machine)
+        detection = Detector(self.tag, self.zone, machine.root).detect(machine.now)
+        reading = lines.Reading(detection, tuple(self._named(machine)))
         logs_here = reading.is_fresh(machine.now)
         self.lists.refresh(machine.now)
         statuses = self.lists.statuses()
@@ -50,7 +52,7 @@ class Examination:
         made = [
             postgrey.installed(machine, logs_here=logs_here),
             postgrey.running(machine, processes, logs_here=logs_here),
-            *postgrey.disowned([process for process in named if process not in processes], "postgrey"),
+            *postgrey.disowned([process for process in named if process not in processes]),
             *postgrey.options(machine, processes, whitelists),
             *lines.checks(machine, reading, self.exporter),
             *rsyslog.checks(machine, [found.path for found in reading.read if found.path is not None]),
@@ -62,12 +64,7 @@ class Examination:
             made.append(scrape.prometheus(machine, self.prometheus_url, self.listen_addresses[0][1]))
         return made
 
-    def _reading(self, machine: Machine) -> lines.Reading:
-        detection = Detector(self.tag, self.zone, machine.root).detect(machine.now)
-        return lines.Reading(detection, tuple(self._named(machine)))
-
     def _named(self, machine: Machine) -> list[Finding]:
-        """Look into the places that the options name."""
         examiner = Examiner(self.tag, self.zone)
         found = []
         for path in self.mail_logs:
@@ -87,19 +84,15 @@ class Examination:
     def _reloaded(self, machine: Machine, reading: lines.Reading, moment: float) -> bool:
         """Tell whether the log that is read has a reload of postgrey's after a moment."""
         examiner = Examiner(self.tag, self.zone)
+        directory = self.journal_directory
+        if directory is None and machine.root != Path("/"):
+            directory = machine.path("/var/log/journal")
         for found in reading.read:
-            try:
-                last = newest_reload(examiner, self.tag, found.path, self._directory(machine), machine.now)
-            except PostgreyExporterError:
-                continue
-            if last is not None and last >= moment:
-                return True
+            with suppress(PostgreyExporterError):
+                last = newest_reload(examiner, self.tag, found.path, directory, machine.now)
+                if last is not None and last >= moment:
+                    return True
         return False
-
-    def _directory(self, machine: Machine) -> Path | None:
-        if self.journal_directory or machine.root == Path("/"):
-            return self.journal_directory
-        return machine.path("/var/log/journal")
 
 
 def is_exporter(process: Process) -> bool:

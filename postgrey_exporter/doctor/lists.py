@@ -24,13 +24,9 @@ def checks(
     processes: Sequence[Process],
     reloaded_since: Callable[[float], bool],
 ) -> list[Check]:
-    """Return the checks of all list files.
-
-    ``processes`` are those of postgrey. ``reloaded_since`` tells whether its log has a reload after a moment.
-    """
+    """Return the checks of all list files, by postgrey's processes and whether it reloaded after a moment."""
     made = [check for status in statuses for check in _file(machine, status)]
-    made += _in_force(machine, statuses, processes, reloaded_since)
-    return made
+    return [*made, *_in_force(machine, statuses, processes, reloaded_since)]
 
 
 def _file(machine: Machine, status: ListFileStatus) -> Iterator[Check]:
@@ -47,9 +43,8 @@ def _file(machine: Machine, status: ListFileStatus) -> Iterator[Check]:
     shown = [f"line {warning.line}: {warning.message}" for warning in status.warnings[:_MOST_WARNINGS]]
     if len(status.warnings) > _MOST_WARNINGS:
         shown.append(f"and {len(status.warnings) - _MOST_WARNINGS} more")
-    yield mend(
-        status.list, f"{text}; {'; '.join(shown)}", command("editor", f"+{status.warnings[0].line}", status.path)
-    )
+    remedy = command("editor", f"+{status.warnings[0].line}", status.path)
+    yield mend(status.list, f"{text}; {'; '.join(shown)}", remedy)
 
 
 def _in_force(
@@ -68,15 +63,12 @@ def _in_force(
         yield well("reload", "postgrey was started after the whitelists' last change")
     elif reloaded_since(changed):
         yield well("reload", "postgrey reloaded the whitelists after their last change")
-    elif processes[0].unit:
-        remedy = command("systemctl", "kill", "--signal=HUP", processes[0].unit)
-        yield mend("reload", _stale(machine, changed), remedy)
     else:
-        yield mend("reload", _stale(machine, changed), f"kill -HUP {processes[0].pid}")
-
-
-def _stale(machine: Machine, changed: float) -> str:
-    return (
-        f"the whitelists changed {duration(machine.now - changed)} ago, after postgrey's start, and its log has no "
-        "reload since: it goes by the old ones"
-    )
+        pid, unit = processes[0].pid, processes[0].unit
+        ago = duration(machine.now - changed)
+        yield mend(
+            "reload",
+            f"the whitelists changed {ago} ago, after postgrey's start, and its log has no reload since: "
+            "it goes by the old ones",
+            command("systemctl", "kill", "--signal=HUP", unit) if unit else f"kill -HUP {pid}",
+        )

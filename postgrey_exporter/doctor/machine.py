@@ -42,10 +42,7 @@ class Process:
     """The program that it runs, which no argument changes; ``None`` where that is closed to us."""
 
     def is_of(self, account: str) -> bool:
-        """Tell whether it is root's, this user's, an account's, or of the system's unit of the account's name.
-
-        Only root makes such units, also with ``DynamicUser``. Everybody else's may call themselves what they like.
-        """
+        """Tell whether it is root's, this user's, an account's, or of the system's unit of the account's name."""
         trusted = {0, os.geteuid()}
         with suppress(KeyError):
             trusted.add(pwd.getpwnam(account).pw_uid)
@@ -53,10 +50,7 @@ class Process:
         return unit is not None or self.uids <= trusted
 
     def runs(self, interpreter: str) -> bool:
-        """Tell whether it runs an interpreter, as far as that can be seen.
-
-        A program such as sudo runs as root with arguments that anybody may have given it.
-        """
+        """Tell whether it runs an interpreter, as far as can be seen; sudo runs as root with anybody's arguments."""
         return self.program is None or PurePath(self.program).name.startswith(interpreter)
 
 
@@ -107,6 +101,7 @@ def _process(path: Path, boot: float | None) -> Process:
         before = _who(folder)
         fields = _read(folder, "stat").rpartition(")")[2].split()
         unit = _UNIT.search(_readable(folder, "cgroup"))
+        environment = _readable(folder, "environ").split("\0")
         found = Process(
             pid=int(path.name),
             command=_arguments(_read(folder, "cmdline")),
@@ -116,9 +111,7 @@ def _process(path: Path, boot: float | None) -> Process:
             uids=frozenset(before.uids),
             program=before.program,
             groups=frozenset(before.groups),
-            environment=dict(
-                entry.partition("=")[::2] for entry in _readable(folder, "environ").split("\0") if "=" in entry
-            ),
+            environment=dict(entry.partition("=")[::2] for entry in environment if "=" in entry),
         )
         if _who(folder) != before:
             raise ValueError("another program has begun meanwhile")

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from postgrey_exporter.doctor.machine import Machine, Process
 
 PROGRAMS: Final = ("/usr/sbin/postgrey", "/usr/local/sbin/postgrey", "/usr/bin/postgrey", "/sbin/postgrey")
-UNITS: Final = tuple(
-    f"{folder}/postgrey.service"
-    for folder in ("/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
-)
+UNIT_FOLDERS: Final = ("/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
 OPTION_FILES: Final = ("/etc/default/postgrey", "/etc/sysconfig/postgrey", "/etc/rc.conf")
 FIRST_TO_NAME_DECISIONS: Final = (1, 28)
 
@@ -38,12 +35,10 @@ def is_trusted(process: Process) -> bool:
     return process.is_of("postgrey") and process.runs("perl")
 
 
-def disowned(strangers: Sequence[Process], name: str) -> list[Check]:
-    """Return a check for each process that calls itself by a name and is not believed."""
-    return [
-        unknown("process", f"pid {process.pid} of account {process.uid} calls itself {name} and is not counted")
-        for process in strangers
-    ]
+def disowned(strangers: Sequence[Process]) -> list[Check]:
+    """Return a check for each process that calls itself postgrey and is not believed."""
+    text = "pid {0.pid} of account {0.uid} calls itself postgrey and is not counted"
+    return [unknown("process", text.format(process)) for process in strangers]
 
 
 def installed(machine: Machine, *, logs_here: bool) -> Check:
@@ -78,13 +73,11 @@ def running(machine: Machine, found: Sequence[Process], *, logs_here: bool) -> C
         if logs_here:
             return unknown("process", "no postgrey runs here that can be seen, its log is fresh")
         if not machine.shows_all():
-            return unknown(
-                "process", "other accounts' processes are hidden from this one", "sudo postgrey-exporter doctor"
-            )
-        unit = any(machine.path(name).is_file() for name in UNITS)
-        return mend(
-            "process", "postgrey does not run", "systemctl start postgrey" if unit else "service postgrey start"
-        )
+            hidden = "other accounts' processes are hidden from this one"
+            return unknown("process", hidden, "sudo postgrey-exporter doctor")
+        has_unit = any(machine.path(f"{folder}/postgrey.service").is_file() for folder in UNIT_FOLDERS)
+        start = "systemctl start postgrey" if has_unit else "service postgrey start"
+        return mend("process", "postgrey does not run", start)
     said = []
     for process in found:
         since = "" if process.started is None else f", running for {duration(machine.now - process.started)}"
@@ -100,25 +93,15 @@ def options(machine: Machine, found: Sequence[Process], whitelists: Sequence[Pat
         where = next((name for name in OPTION_FILES if machine.path(name).is_file()), "its unit")
         restart = command("systemctl", "restart", process.unit or "postgrey")
         if given.keys() & {"quiet", "q"}:
-            checks.append(
-                mend(
-                    "--quiet",
-                    f"postgrey (pid {process.pid}) runs with --quiet and logs no decision",
-                    f"remove --quiet in {where}, then: {restart}",
-                )
-            )
+            text = f"postgrey (pid {process.pid}) runs with --quiet and logs no decision"
+            checks.append(mend("--quiet", text, f"remove --quiet in {where}, then: {restart}"))
         if "privacy" in given:
             checks.append(well("--privacy", "postgrey hashes what it stores; its log is not changed by that"))
         read = given.get("whitelist-clients")
         if read is not None and {PurePath(name) for name in read} != {PurePath(path) for path in whitelists}:
             named = command(*(f"--whitelist-file={name}" for name in read))
-            checks.append(
-                mend(
-                    "--whitelist-clients",
-                    f"postgrey reads {', '.join(read)}; the exporter reads {', '.join(map(str, whitelists))}",
-                    f"start the exporter with {named}",
-                )
-            )
+            text = f"postgrey reads {', '.join(read)}; the exporter reads {', '.join(map(str, whitelists))}"
+            checks.append(mend("--whitelist-clients", text, f"start the exporter with {named}"))
     if found and not checks:
         return [well("options", "none of postgrey's options stands in the way")]
     return checks

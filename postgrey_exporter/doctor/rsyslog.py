@@ -55,30 +55,27 @@ def checks(machine: Machine, logs: Sequence[Path]) -> list[Check]:
             texts[path] = text
     headerless = {name for text in texts.values() for name in _headerless(text)}
     for path, text in texts.items():
-        made += [
-            mend(
-                _NAME,
-                f"{where}: keeps line breaks in messages, so that any program's message can count as postgrey's",
+        for check, found, what, remedy in (
+            (
+                mend,
+                _KEEPS_BREAKS.finditer(text),
+                "keeps line breaks in messages, so that any program's message can count as postgrey's",
                 f"remove it, {_RESTART}",
-            )
-            for where in _places(path, text, _KEEPS_BREAKS.finditer(text))
-        ]
-        made += [
-            mend(
-                _NAME,
-                f"{where}: the template names no program, so that any program's message can count as postgrey's",
+            ),
+            (
+                mend,
+                _uses(text, headerless, logs),
+                "the template names no program, so that any program's message can count as postgrey's",
                 f'use template="RSYSLOG_FileFormat", {_RESTART}',
-            )
-            for where in _places(path, text, _uses(text, headerless, logs))
-        ]
-        made += [
-            unknown(
-                _NAME,
-                f"{where}: takes messages from the network; whoever can send there can write lines as postgrey's",
+            ),
+            (
+                unknown,
+                _FROM_NETWORK.finditer(text),
+                "takes messages from the network; whoever can send there can write lines as postgrey's",
                 "let your own hosts alone reach that port; see docs/bare-lines.md",
-            )
-            for where in _places(path, text, _FROM_NETWORK.finditer(text))
-        ]
+            ),
+        ):
+            made += [check(_NAME, f"{path}:{_line(text, place)}: {what}", remedy) for place in found]
     return made
 
 
@@ -126,9 +123,6 @@ def _argument(name: str, arguments: str | None) -> str:
     return found[1] if found else ""
 
 
-def _places(path: Path, text: str, found: Iterable[re.Match[str]]) -> list[str]:
-    return [f"{path}:{text.count(chr(10), 0, match.start(0) + _blanks(match[0])) + 1}" for match in found]
-
-
-def _blanks(text: str) -> int:
-    return len(text) - len(text.lstrip())
+def _line(text: str, place: re.Match[str]) -> int:
+    blanks = len(place[0]) - len(place[0].lstrip())
+    return text.count("\n", 0, place.start() + blanks) + 1

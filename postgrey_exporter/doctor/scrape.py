@@ -54,16 +54,14 @@ def prometheus(machine: Machine, url: str, number: int) -> Check:
         return unknown("scrape", f"no Prometheus to ask at {url}", "postgrey-exporter doctor --prometheus-url URL")
     ours = [target for target in targets if _port(target.get("scrapeUrl", "")) == number]
     if not ours:
-        return mend("scrape", f"the Prometheus at {url} has no target with the port {number}", _config(number))
+        job = f"{{job_name: postgrey, static_configs: [{{targets: ['127.0.0.1:{number}']}}]}}"
+        remedy = f"in prometheus.yml, under scrape_configs: {job}"
+        return mend("scrape", f"the Prometheus at {url} has no target with the port {number}", remedy)
     for target in ours:
         if target.get("health") == "up":
             return well("scrape", f"Prometheus scrapes {target['scrapeUrl']} as job {_job(target)!r}")
-    error = ours[0].get("lastError") or "not scraped yet"
-    return mend(
-        "scrape",
-        f"Prometheus can't scrape {ours[0]['scrapeUrl']}: {error}",
-        command("curl", "-i", "--", ours[0]["scrapeUrl"]),
-    )
+    asked, error = ours[0]["scrapeUrl"], ours[0].get("lastError") or "not scraped yet"
+    return mend("scrape", f"Prometheus can't scrape {asked}: {error}", command("curl", "-i", "--", asked))
 
 
 def _port(url: str) -> int | None:
@@ -77,10 +75,3 @@ def _port(url: str) -> int | None:
 def _job(target: dict[str, Any]) -> str:
     labels = target.get("labels")
     return str(labels.get("job", "")) if isinstance(labels, dict) else ""
-
-
-def _config(number: int) -> str:
-    return (
-        "in prometheus.yml, under scrape_configs: "
-        f"{{job_name: postgrey, static_configs: [{{targets: ['127.0.0.1:{number}']}}]}}"
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from postgrey_exporter.doctor.check import Check, mend, unknown, well
@@ -38,12 +39,9 @@ def _damage(path: Path) -> str | None:
     """Return what is wrong with the state. A file that nobody writes is opened so that nothing is put beside it."""
     immutable = "" if _beside(path, "-wal").exists() else "&immutable=1"
     try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{immutable}", uri=True)
-        try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{immutable}", uri=True)) as database:
             checked_version(database, str(path))
             (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
-        finally:
-            database.close()
     except sqlite3.Error as error:
         return str(error)
     except PostgreyExporterError as error:

@@ -1,8 +1,7 @@
 """The evidence of the domains that are shown, kept between scrapes and worked out anew after a change.
 
-A domain's evidence changes with its decisions, with the lists and with the turn of the hour: then the window moves,
-and messages are judged lost as of the begin of the hour. So a decision makes its domain's evidence out of date, and a
-change of the lists or of the hour that of all domains.
+A domain's evidence changes with its decisions. That of all domains changes with the lists, and with the turn of the
+hour: then the window moves, and messages are judged lost as of the begin of the hour.
 """
 
 from __future__ import annotations
@@ -44,15 +43,14 @@ class EvidenceCache:
         self._all_stale = True
 
     def of(self, domains: Collection[str]) -> Mapping[str, Known]:
-        """Return the evidence of some domains, of those whose evidence is worked out."""
+        """Return the evidence of some domains, as far as it is worked out."""
         known = self._known
         return {domain: known[domain] for domain in domains if domain in known}
 
     def refresh(self, reader: StateReader, now: float, enough: Callable[[], bool]) -> bool:
         """Update the evidence of the domains that are shown, the longest out of date first; return whether any was.
 
-        ``enough`` is called after each domain. When it returns true, the rest keeps its old evidence until the next
-        call. Raises `StateError`.
+        Once ``enough``, called after each domain, is true, the rest waits for the next call. Raises `StateError`.
         """
         if not self._stale and not self._all_stale:
             return False

@@ -24,8 +24,7 @@ class LogLimit:
     ) -> None:
         """Create the limit for a log that says nothing yet.
 
-        A subject that doesn't come up for ``quiet_seconds`` by the ``clock`` is over. At most so many subjects are
-        told apart; beyond them nothing is news.
+        A subject that doesn't come up for ``quiet_seconds`` is over. Beyond the ``most`` subjects nothing is news.
         """
         self._clock = clock
         self._quiet_seconds = quiet_seconds

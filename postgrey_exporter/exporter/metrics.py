@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import platform
-from math import isinf
+from itertools import accumulate
+from math import inf
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 
 from postgrey_exporter import __version__
 from postgrey_exporter.decision import DECISION_LABELS, EARLY_RETRY, NEW
@@ -112,19 +108,13 @@ def _evidence(view: View) -> Iterator[Metric | ByDomain]:
         for domain, known in zip(labels, view.evidence.values(), strict=True):
             family.add(domain, value(*known))
         yield family
-    total, seconds = 0, 0.0
-    counts = {bound: (count, spent) for bound, count, spent in view.snapshot.deliveries}
-    buckets: list[tuple[str, float]] = []
-    for bound in (*DELAY_BOUNDS, float("inf")):
-        count, spent = counts.get(bound, (0, 0.0))
-        total += count
-        seconds += spent
-        buckets.append(("+Inf" if isinf(bound) else str(bound), total))
+    counts = {bound: count for bound, count, _ in view.snapshot.deliveries}
+    totals = accumulate(counts.get(bound, 0) for bound in (*DELAY_BOUNDS, inf))
     yield HistogramMetricFamily(
         "postgrey_delivery_delay_seconds",
         "Time from the first greylisting of a message to its acceptance, over all networks that it came from.",
-        buckets=buckets,
-        sum_value=seconds,
+        buckets=list(zip([*map(str, DELAY_BOUNDS), "+Inf"], totals, strict=True)),
+        sum_value=sum(seconds for _, _, seconds in view.snapshot.deliveries),
     )
     yield CounterMetricFamily(
         "postgrey_exporter_messages_given_up",
@@ -139,29 +129,16 @@ def _exporter(view: View) -> Iterator[Metric]:
         "Versions of the exporter and of the Python that runs it.",
         {"version": __version__, "python_version": platform.python_version()},
     )
-    yield GaugeMetricFamily(
-        "postgrey_exporter_state_up",
-        "Whether the last commit to the state succeeded (1) or failed (0).",
-        view.state_up,
-    )
-    yield GaugeMetricFamily(
-        "postgrey_exporter_state_size_bytes",
-        "Size of the state file on disk, including its write-ahead log.",
-        view.state_bytes,
-    )
-    yield GaugeMetricFamily(
-        "postgrey_exporter_domain_labels", "Sender domains that have a label of their own.", view.snapshot.labels
-    )
-    yield GaugeMetricFamily(
-        "postgrey_exporter_domain_labels_limit",
-        "Most sender domains that may have a label of their own (--max-domains).",
-        view.max_domains,
-    )
-    yield GaugeMetricFamily(
-        "postgrey_exporter_domains_folded",
-        "Sender domains of the window that have no label of their own; they count as domain 'other'.",
-        view.snapshot.folded,
-    )
+    known, most = view.snapshot, view.max_domains
+    folded = "Sender domains of the window that have no label of their own; they count as domain 'other'."
+    for name, text, value in (
+        ("state_up", "Whether the last commit to the state succeeded (1) or failed (0).", view.state_up),
+        ("state_size_bytes", "Size of the state file on disk, including its write-ahead log.", view.state_bytes),
+        ("domain_labels", "Sender domains that have a label of their own.", known.labels),
+        ("domain_labels_limit", "Most sender domains that may have a label of their own (--max-domains).", most),
+        ("domains_folded", folded, known.folded),
+    ):
+        yield GaugeMetricFamily(f"postgrey_exporter_{name}", text, value)
 
 
 _SOURCES: Final[tuple[tuple[_Kind, str, str, Callable[[SourceStatus], float]], ...]] = (

@@ -45,8 +45,7 @@ class Pace(NamedTuple):
     evidence: float = 0.5
     """For evidence after the scrapes were answered, before the log is read again."""
     busy_evidence: float = 0.005
-    """The same while the log grows quickly. Then nearly every domain changes every second, and each is worked out
-    every twenty seconds or so."""
+    """The same while the log grows quickly: nearly every domain changes every second then."""
 
 
 class StoppedError(Exception):
@@ -121,10 +120,7 @@ class Service(Watcher):
         return self._reader.again()
 
     def standing(self, reader: StateReader, domain: str) -> DomainStanding | None:
-        """Return what is known of a domain that was greylisted inside the window. Raises `StateError`.
-
-        Attempts are not told apart, see `StateReader.facts_of`.
-        """
+        """Return what is known of a domain inside the window, with all attempts as new ones. Raises `StateError`."""
         known = standings(reader.facts_of(domain), self._ingest.lists.lists, self._clock()).domains
         return known[0] if known else None
 

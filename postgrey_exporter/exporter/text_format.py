@@ -56,8 +56,6 @@ def exposition(
 
 
 class _Only(Collector):
-    """Collects one metric."""
-
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
 

@@ -62,10 +62,7 @@ class ViewMaker:
         """What the state held when it was read last."""
 
     def make(self) -> View:
-        """Return a view of the state or, while it can't be read, of the last snapshot.
-
-        Raises `StateError` if there is no snapshot, or memory runs out.
-        """
+        """Return a view of the state or, while it can't be read, of the last snapshot. Raises `StateError`."""
         with memory_for("show the state", self._ingest.store.path):
             snapshot = self._take_snapshot()
             evidence = self.evidence.of(snapshot.unreviewed)

@@ -8,12 +8,13 @@ the package is how: `whitelist` and `ignore` read lines, `netaddr` networks, `pa
 from __future__ import annotations
 
 from postgrey_exporter.lists.content import ListContent, ListKind, ListWarning
-from postgrey_exporter.lists.files import ListFiles, ListFileStatus
+from postgrey_exporter.lists.files import READERS, ListFiles, ListFileStatus
 from postgrey_exporter.lists.ignore import read_ignore
 from postgrey_exporter.lists.index import Cover, Lists
 from postgrey_exporter.lists.whitelist import read_whitelist
 
 __all__ = [
+    "READERS",
     "Cover",
     "ListContent",
     "ListFileStatus",

@@ -25,20 +25,17 @@ class NoClientError(PostgreyExporterError):
 
 
 class Explanation(NamedTuple):
-    """What covers one client; the fields and their order are those of ``explain --format json``.
-
-    A tuple rather than a dataclass because a stream has hundreds of thousands of them.
-    """
+    """What covers one client; the fields and their order are those of ``explain --format json``."""
 
     client_name: str
     client_address: str
     """As it was given; empty where none was."""
     domain: str
     """The client's registrable domain, or ``unknown``."""
-    covered_by: ListKind | None
-    file: str | None
-    line: int | None
-    entry: str | None
+    covered_by: ListKind | None = None
+    file: str | None = None
+    line: int | None = None
+    entry: str | None = None
 
     def sentence(self) -> str:
         """Return it as one line for people."""
@@ -77,7 +74,4 @@ def _is_address(text: str) -> bool:
 def explain(lists: Lists, client: Client) -> Explanation:
     """Return what covers a client, if anything does."""
     domain = registrable_domain(client.name)
-    cover = lists.covers(client.name, client.address)
-    if cover is None:
-        return Explanation(client.name, client.address, domain, None, None, None, None)
-    return Explanation(client.name, client.address, domain, cover.list, cover.file, cover.line, cover.entry)
+    return Explanation(*client, domain, *(lists.covers(*client) or ()))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from postgrey_exporter.lists.content import ListKind
     from postgrey_exporter.lists.patterns import ClientPattern
 
+READERS: Final = {"whitelist": read_whitelist, "ignore": read_ignore}
+"""What reads the content of a list, by its kind."""
 LARGEST_LIST: Final = 32 * 1024 * 1024
 """Bytes; whatever is larger is no list but a mistake, such as a mail log."""
 
@@ -51,7 +53,7 @@ class ListFileStatus(NamedTuple):
 class ListFiles:
     """The list files that were given, and what they say together."""
 
-    def __init__(self, whitelist: Sequence[Path], ignore: Sequence[Path], *, optional: Collection[Path] = ()) -> None:
+    def __init__(self, whitelist: Sequence[Path], ignore: Sequence[Path], optional: Collection[Path] = ()) -> None:
         """Take the files in the order in which they apply. Nothing is read before the first `refresh`.
 
         A whitelist named ``….local`` may be missing or vanish, as for postgrey. Those in ``optional`` may be missing,
@@ -59,74 +61,61 @@ class ListFiles:
         """
         self._whitelist = [_ListFile(path, "whitelist", optional=path in optional) for path in whitelist]
         self._ignore = [_ListFile(path, "ignore", optional=path in optional) for path in ignore]
+        self._files = [*self._whitelist, *self._ignore]
         self.lists = Lists()
         """What the files say; replaced, never altered, when they change."""
-        self._fingerprint: tuple[object, str] = (None, "")
 
     def is_due(self) -> bool:
         """Tell, without reading a file, whether `refresh` may find anything else than the last time."""
-        return any(file.is_due() for file in (*self._whitelist, *self._ignore))
+        return any(file.is_due() for file in self._files)
 
     def doubt(self) -> None:
         """Have the next `refresh` read all files, whatever their stamps say."""
-        for file in (*self._whitelist, *self._ignore):
+        for file in self._files:
             file.doubted = True
 
     def refresh(self, now: float) -> bool:
-        """Look for changes and take them over; ``now`` is the time of the look, seconds since the epoch.
+        """Take over what changed by ``now``, in seconds since the epoch; return whether anything did.
 
-        Returns whether any content changed. A file that can't be read is no error: see `statuses`.
+        A file that can't be read is no error: see `statuses`.
         """
-        changed = [file.refresh(now) for file in (*self._whitelist, *self._ignore)]
-        if not any(changed):
-            return False
-        self.lists = Lists([file.content for file in self._whitelist], [file.content for file in self._ignore])
-        return True
+        changed = [file.refresh(now) for file in self._files]
+        if any(changed):
+            self.lists = Lists([file.content for file in self._whitelist], [file.content for file in self._ignore])
+        return any(changed)
 
     @property
     def fingerprint(self) -> str:
         """Return what stands for all that decides: what was judged by the same one need not be judged again."""
-        files = [file.fingerprint() for file in (*self._whitelist, *self._ignore)]
-        if files != self._fingerprint[0]:
-            self._fingerprint = (files, _digest(repr((__version__, files)).encode()))
-        return self._fingerprint[1]
+        return _digest(repr((__version__, [file.fingerprint() for file in self._files])).encode())
 
     def statuses(self) -> list[ListFileStatus]:
         """Return how each file is doing, in the order given, whitelists first."""
-        return [file.status() for file in (*self._whitelist, *self._ignore)]
+        return [file.status() for file in self._files]
 
 
 class _UnusableError(Exception):
     """A file can't be read as a list; the message says why and what to do."""
 
 
-class _Identity(NamedTuple):
-    """What tells one state of a file from another without reading it."""
-
-    device: int
-    inode: int
-    size: int
-    modified_ns: int
-    changed_ns: int
-
-    @classmethod
-    def of(cls, result: os.stat_result) -> _Identity:
-        return cls(result.st_dev, result.st_ino, result.st_size, result.st_mtime_ns, result.st_ctime_ns)
+def identity(about: os.stat_result | None) -> tuple[int, ...] | None:
+    """Return what tells one state of a file from another without reading it; ``None`` for a missing file."""
+    if about is None:
+        return None
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
 
 class _Reading(NamedTuple):
     """A file as it was at one moment."""
 
     data: bytes
-    modified: float | None
-    identity: _Identity | None
+    about: os.stat_result | None
+    """``None`` where it was not there."""
     shows_changes: bool
     """Whether any change since shows in the identity: the file had lain still for a while."""
 
 
 class _ListFile:
-    """One file: what it said last."""
-
     def __init__(self, path: Path, kind: ListKind, *, optional: bool) -> None:
         self._path = path
         self._kind = kind
@@ -148,12 +137,12 @@ class _ListFile:
         if self._reading is None or self._error is not None or self.doubted:
             return True
         try:
-            found = _Identity.of(self._path.stat())
+            found = self._path.stat()
         except FileNotFoundError:
             found = None
         except OSError:
             return True
-        return found != self._reading.identity or not self._reading.shows_changes
+        return identity(found) != identity(self._reading.about) or not self._reading.shows_changes
 
     def refresh(self, now: float) -> bool:
         """Read the file if it may have changed; tell whether its content has."""
@@ -169,13 +158,13 @@ class _ListFile:
         self.doubted = False
         before, self._reading = self._reading, reading
         changed = before is None or reading.data != before.data
-        times = [self._last_change, reading.modified, now if changed and looked else None]
+        modified = reading.about and reading.about.st_mtime_ns / 1e9
+        times = [self._last_change, modified, now if changed and looked else None]
         self._last_change = max((time for time in times if time is not None), default=None)
         if changed:
-            read = read_whitelist if self._kind == "whitelist" else read_ignore
-            self.content = read(reading.data, str(self._path))
+            self.content = READERS[self._kind](reading.data, str(self._path))
             self._digest = None
-            self._undecided_before += sum(pattern.undecided for _, pattern in self._patterns)
+            self._undecided_before = self._undecided
             self._patterns = [
                 (entry.line, entry.covers)
                 for entry in self.content.entries
@@ -184,7 +173,6 @@ class _ListFile:
         return changed
 
     def fingerprint(self) -> tuple[str, str]:
-        """Return the kind and a digest of the content."""
         if self._digest is None:
             self._digest = _digest(self._reading.data if self._reading else b"")
         return self._kind, self._digest
@@ -203,8 +191,12 @@ class _ListFile:
             warnings=self.content.warnings + too_slow,
             last_change=self._last_change,
             error=self._error,
-            undecided=self._undecided_before + sum(pattern.undecided for _, pattern in self._patterns),
+            undecided=self._undecided,
         )
+
+    @property
+    def _undecided(self) -> int:
+        return self._undecided_before + sum(pattern.undecided for _, pattern in self._patterns)
 
     def _read(self, now: float) -> _Reading:
         """Return the file as it is; raises `_UnusableError`."""
@@ -212,9 +204,9 @@ class _ListFile:
             _checked(self._path.stat())
             return self._read_open(now)
         except FileNotFoundError:
-            was_there = self._reading is not None and self._reading.identity is not None
+            was_there = self._reading is not None and self._reading.about is not None
             if self._may_vanish or (self._may_be_missing and not was_there):
-                return _Reading(b"", None, None, shows_changes=True)
+                return _Reading(b"", None, shows_changes=True)
             raise _UnusableError("is not there: create it, or name the right file") from None
         except PermissionError:
             raise _UnusableError("can't be read: give this program's user the permission") from None
@@ -228,23 +220,23 @@ class _ListFile:
             for _ in range(_READ_ATTEMPTS):
                 before = _checked(os.fstat(descriptor))
                 file.seek(0)
-                data = file.read(before.size + 1)
+                data = file.read(before.st_size + 1)
                 after = _checked(os.fstat(descriptor))
-                if before == after:
-                    settled = after.changed_ns / 1e9 < now - _CLOCK_TICK_SECONDS
-                    return _Reading(data, after.modified_ns / 1e9, after, shows_changes=settled)
+                if identity(before) == identity(after):
+                    settled = after.st_ctime_ns / 1e9 < now - _CLOCK_TICK_SECONDS
+                    return _Reading(data, after, shows_changes=settled)
         raise _UnusableError("changes while it is read: it is read again at the next look")
 
 
-def _checked(result: os.stat_result) -> _Identity:
-    """Return the identity of what can be a list; raises `_UnusableError` for anything else."""
+def _checked(result: os.stat_result) -> os.stat_result:
+    """Return what is told of a file that can be a list; raises `_UnusableError` for anything else."""
     if stat.S_ISDIR(result.st_mode):
         raise _UnusableError("is a directory: name the list file itself")
     if not stat.S_ISREG(result.st_mode):
         raise _UnusableError("is no regular file: a list can't be read from a pipe, socket or device")
     if result.st_size > LARGEST_LIST:
         raise _UnusableError(f"is larger than {LARGEST_LIST >> 20} MiB: name a list, not a log")
-    return _Identity.of(result)
+    return result
 
 
 def _digest(content: bytes) -> str:

@@ -66,10 +66,7 @@ class Lists:
         self._covers: dict[int, Cover] = {}
 
     def covers(self, client_name: str, client_address: str) -> Cover | None:
-        """Return the entry that covers a client; ``None`` where none does.
-
-        Both are what Postfix tells postgrey: the verified name, or ``unknown``, and the address.
-        """
+        """Return the entry that covers a client, by the name and address that Postfix tells postgrey, or ``None``."""
         listed, ignored = self._names.first(client_name)
         if listed == NOWHERE:
             listed = self._networks.first(client_address, NOWHERE)
@@ -79,10 +76,7 @@ class Lists:
         return self._covers.get(position) or self._cover(position)
 
     def verdicts(self, clients: Iterable[tuple[str, str]]) -> Iterator[int]:
-        """Yield for each client, in order, which of the lists covers it, as a number of `verdict`.
-
-        Much cheaper than `covers` where most clients are in no list. Clients are taken a thousand at a time.
-        """
+        """Yield for each client, in order, which of the lists covers it, as a number of `verdict`."""
         taken = iter(clients)
         while batch := list(islice(taken, _BATCH)):
             yield from self._judged(batch)
@@ -93,17 +87,13 @@ class Lists:
         return self._starts[-1] == 0
 
     def may_cover_names_below(self, parent: str) -> bool:
-        """Tell whether there may be an entry about a name that is one label, a dot and ``parent``.
-
-        Where not, no such client need be looked up by its name, whatever its label (of at most 63 bytes, as in DNS).
-        """
+        """Tell whether an entry may be about a name of a label of up to 63 bytes, a dot and ``parent``."""
         return self._names.may_concern_below(parent)
 
     def verdict_by_domain(self, domain: str) -> int | None:
         """Return what covers, by its name, every client in a registrable domain, as a number of `verdict`.
 
-        ``None`` where it depends on the name. A network of the whitelists may cover some of those that no name of
-        the whitelists does.
+        ``None`` where it depends on the name. Networks are left out.
         """
         positions = self._names.firsts_in(domain)
         return None if positions is None else _verdict(*positions)

@@ -75,19 +75,13 @@ class NameIndex:
         self._pieces = sorted(pieces.values(), key=_from_end)
         self._from_ends = [piece.from_end for piece in self._pieces]
         self._nothing = [Known(NOWHERE, NOWHERE, (), decided) for decided in range(len(pieces) + 1)]
-        """What is known below domains that no name and no suffix is about, by the number of pieces decided.
-
-        The last stands for those where only a name in full, or a pattern without a place, can be about any.
-        """
+        """What is known below domains that no name and no suffix is about, by the number of pieces decided."""
         self._parents: dict[bytes, Known] = {}
         self._parents_of_entries: frozenset[bytes] | None = None
         self._domains_of_entries: frozenset[bytes] | None = None
 
     def first(self, client_name: str) -> tuple[int, int]:
-        """Return the positions of the first entry of the whitelists, and of the ignore files, about a client's name.
-
-        `NOWHERE` stands for none. The name is what Postfix tells postgrey: the verified one, or ``unknown``.
-        """
+        """Return the positions of the first whitelist and ignore entry about a name, or `NOWHERE`."""
         name = client_name.encode("utf-8", "surrogateescape")
         if len(name) > LONGEST_VALUE or b"\n" in name:
             # A line end ends the attribute: postgrey never sees the rest.
@@ -97,10 +91,7 @@ class NameIndex:
         return self._first(name, lowered, self._parents.get(parent) or self._learn(parent))
 
     def firsts(self, client_names: Sequence[str]) -> list[tuple[int, int, int]]:
-        """Return the same of many names: the index of a name before its two positions, where not both are `NOWHERE`.
-
-        What is asked of all at once is asked quickly: a thousand names are a millisecond where nothing is about them.
-        """
+        """Return each of many names that an entry is about: its index, and its two positions as in `first`."""
         joined = "\n".join(client_names).encode("utf-8", "surrogateescape")
         names = joined.split(b"\n")
         if len(names) != len(client_names) or len(max(names, key=len, default=b"")) > LONGEST_VALUE:
@@ -110,10 +101,7 @@ class NameIndex:
         return [one for one in found if one[1:] != (NOWHERE, NOWHERE)]
 
     def may_concern_below(self, parent: str) -> bool:
-        """Tell whether an entry may be about a name that is one label, a dot and this parent domain.
-
-        A label as DNS has it, of at most `LONGEST_LABEL` bytes.
-        """
+        """Tell whether an entry may be about a label of up to `LONGEST_LABEL` bytes, a dot and ``parent``."""
         name = parent.encode("utf-8", "surrogateescape").lower()
         if self._unplaced or b"\n" in name or len(name) >= LONGEST_VALUE - LONGEST_LABEL:
             return True
@@ -124,10 +112,9 @@ class NameIndex:
         return (self._parents.get(name) or self._learn(name)) is not self._nothing[-1]
 
     def firsts_in(self, domain: str) -> tuple[int, int] | None:
-        """Return what `first` does for every name in a domain, itself or below, that is a host name of DNS's.
+        """Return what `first` does for every host name in a domain; ``None`` where it depends on the name.
 
-        ``None`` where it depends on the name. Where a whitelist's entry is about all of them, it need not be the
-        first one.
+        A whitelist's entry that is about all of them need not be the first one.
         """
         name = domain.encode("utf-8", "surrogateescape").lower()
         if self._domains_of_entries is None:
@@ -186,10 +173,8 @@ class NameIndex:
         return listed, min(known.ignored, self._ignored.get(lowered, NOWHERE))
 
     def _has_piece(self, name: bytes, decided: int) -> bool:
-        for from_end, to_end, patterns in self._pieces[decided:]:
-            if name[-from_end : len(name) - to_end] in patterns:
-                return True
-        return False
+        pieces = self._pieces[decided:]
+        return any(name[-from_end : len(name) - to_end] in patterns for from_end, to_end, patterns in pieces)
 
     def _with_whole_name(self, lowered: bytes, known: Known) -> tuple[Pattern, ...]:
         """Return the patterns that a name may match, beyond those that its parent alone tells of."""
@@ -201,10 +186,7 @@ class NameIndex:
         return tuple(sorted(found, key=_position)) if len(found) > 1 else tuple(found)
 
     def _learn(self, parent: bytes) -> Known:
-        """Work out what is known of a parent domain from what is known of the one above it, and remember both.
-
-        The depth is that of a name: postgrey's longest has 256 labels.
-        """
+        """Work out what is known of a parent domain from what is known of the one above it, and remember both."""
         parents = self._parents
         dot = parent.find(b".") + 1
         above = (parents.get(parent[dot:]) or self._learn(parent[dot:])) if dot else self._nothing[0]

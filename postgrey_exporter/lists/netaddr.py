@@ -29,13 +29,7 @@ _IPV4_TAIL: Final = re.compile(rb"(.*:)([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\
 _NOT_IPV6: Final = re.compile(rb"[^:0-9a-f]|[0-9a-f]{5}|:::|::.*::", re.DOTALL)
 
 _IPV6_WORDS: Final = {b"default": 0, b"any": 0, b"loopback": 1, b"unspecified": 0}
-_IPV6_MASK_WORDS: Final = {
-    b"default": 0,
-    b"any": 0,
-    b"loopback": ONES,
-    b"unspecified": ONES,
-    b"host": ONES,
-}
+_IPV6_MASK_WORDS: Final = {b"default": 0, b"any": 0, b"loopback": ONES, b"unspecified": ONES, b"host": ONES}
 
 
 class FatalError(ValueError):
@@ -72,10 +66,7 @@ def usual_address(text: str) -> int | None:
 
 
 def read_address(text: str) -> Network | None:
-    """Return what postgrey makes of Postfix's ``client_address``; ``None`` for what is no address.
-
-    A host name, which Postfix never sends here, is not looked up.
-    """
+    """Return what postgrey makes of Postfix's ``client_address``; ``None`` for what is no address."""
     address = usual_address(text)
     if address is not None:
         return Network(address, ONES)
@@ -113,15 +104,13 @@ def read_ipv6(text: bytes) -> Network | None:
 
     What NetAddr::IP accepts beyond the usual is accepted here: masks in full (``/ffff:ffff::``,
     ``/255.255.0.0``), as a decimal number or as a word (``any``), an address in brackets amid other text.
-    ``None`` for what is dropped in silence.
-
-    Raises `FatalError` or `UncertainError`.
+    ``None`` for what is dropped in silence. Raises `FatalError` or `UncertainError`.
     """
     text = text.lower()
     with_mask = _WITH_MASK.fullmatch(text)
     if not with_mask:
         bare = _in_brackets(text)
-        address = _IPV6_WORDS.get(bare) if bare in _IPV6_WORDS else _ipv6(bare)
+        address = _IPV6_WORDS[bare] if bare in _IPV6_WORDS else _ipv6(bare)
         return None if address is None else Network(address, ONES)
     mask = _mask(with_mask[3])
     if mask is None or not _is_contiguous(mask):

@@ -65,10 +65,7 @@ class NetworkIndex:
         return block in self._split_blocks or any(block & mask in bases for mask, bases in self._for_ipv4)
 
     def first(self, client_address: str, otherwise: int) -> int:
-        """Return the lowest position of the networks that hold an address, or ``otherwise``.
-
-        What is no address is held by none.
-        """
+        """Return the lowest position of the networks that hold an address, or ``otherwise``."""
         if not self._by_mask:
             return otherwise
         block, _, last = client_address.rpartition(".")

@@ -29,10 +29,7 @@ class ClientPattern:
     __slots__ = ("_ends", "_perl", "_regex", "needles", "plain_letters", "tails", "undecided")
 
     def __init__(self, perl: bytes) -> None:
-        """Take what stands between the slashes of the list.
-
-        Raises `RefusedError` or `NotUnderstoodError`, and `LibraryMissingError` where there is no PCRE2.
-        """
+        """Take what stands between a list's slashes. Raises `PatternError`; without PCRE2, `LibraryMissingError`."""
         self.plain_letters: tuple[str, ...] = ()
         self.tails: tuple[Tail, ...] = usual_tails(perl)
         """The ends of which a matching name has one; empty where that is not known."""
@@ -54,10 +51,9 @@ class ClientPattern:
         """
         if not lowered.endswith(self._ends):
             return False
-        regex = self._regex
-        if regex is None:
-            regex = self._regex = self.compiled()
-        found = regex.matches(name)
+        if self._regex is None:
+            self._regex = self.compiled()
+        found = self._regex.matches(name)
         if found is None:
             with _counting:
                 self.undecided += 1

@@ -85,8 +85,6 @@ class _Part:
 
 
 class _Rewriter:
-    """Goes over a pattern from token to token."""
-
     def __init__(self, pattern: bytes) -> None:
         self._pattern = pattern
         self._at = 0

@@ -39,11 +39,10 @@ def read_whitelist(data: bytes, file: str) -> ListContent:
     for number, line in enumerate(data.split(b"\n"), start=1):
         before_comment, hash_sign, _ = line.partition(b"#")
         text = before_comment.strip()
-        if text:
-            if _PLAIN_NAME.fullmatch(text):
-                builder.add_name(number, text)
-            else:
-                _Line(builder, number, text, has_comment=bool(hash_sign)).read()
+        if _PLAIN_NAME.fullmatch(text):
+            builder.add_name(number, text)
+        elif text:
+            _Line(builder, number, text, has_comment=bool(hash_sign)).read()
     return builder.content()
 
 
@@ -59,8 +58,7 @@ class _Line:
     def read(self) -> None:
         """Apply the first rule that fits."""
         text = self._text
-        pattern = _PATTERN.fullmatch(text)
-        if pattern:
+        if pattern := _PATTERN.fullmatch(text):
             self._pattern(pattern[1])
         elif _IPV4.fullmatch(text):
             self._ipv4(None)
@@ -68,9 +66,8 @@ class _Line:
             self._ipv4(_PARTIAL_PREFIX)
         elif _TWO_OCTETS.fullmatch(text):
             self._ipv4(_PARTIAL_PREFIX)
-            self._warn(
-                f"postgrey reads {shown(text)} as {shown(text)}.0.0/24, not as /16: write {shown(text)}.0.0/16"
-            )
+            name = shown(text)
+            self._warn(f"postgrey reads {name} as {name}.0.0/24, not as /16: write {name}.0.0/16")
         elif text.count(b":") > 1:
             self._ipv6()
         elif not _HAS_BLANK.search(text):
@@ -134,8 +131,7 @@ class _Line:
         self._add(network.base())
 
     def _name(self) -> None:
-        why = self._why_no_client_has_it()
-        if why:
+        if why := self._why_no_client_has_it():
             self._warn(f"{shown(self._text)} never matches: {why}")
         self._builder.add_name(self._number, self._text)
 

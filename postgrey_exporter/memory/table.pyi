@@ -1,8 +1,7 @@
 def keep_large_apart() -> None:
-    """Have large pieces of memory in mappings of their own, which grow without a copy and are given back whole.
+    """Keep large pieces of memory in mappings of their own, which grow without a copy and are given back whole.
 
-    For a program whose tables grow all the time: left to itself, glibc takes the heap for all below 32 MB once such a
-    piece was freed, and a fifth of that becomes holes. One whose tables come and go is slower by it.
+    glibc's heap would be a fifth holes where tables grow all the time; where they come and go, it is faster.
     """
 
 def give_back_free() -> None:

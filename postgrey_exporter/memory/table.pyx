@@ -128,7 +128,6 @@ cdef class Table(Rows):
         return self.used - 1
 
     cdef void clear(self) noexcept nogil:
-        """Forget all records."""
         Rows.clear(self)
         self.close()
 

@@ -66,10 +66,7 @@ def merge_greylisted(
 
 
 def name_unknown(db: sqlite3.Connection, max_domains: int, kept_hour: int) -> None:
-    """Move clients to the domains of their names that an older state counts as unknown: it had none for them.
-
-    What was greylisted inside the window moves. Counters stay: they never go back.
-    """
+    """Move clients that an older state counts as unknown to the domains of their names. Counters never go back."""
     moved: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
     rows = db.execute(
         "SELECT name, id, attempts * (verdict = 0), last_hour FROM client "
@@ -93,10 +90,7 @@ def name_unknown(db: sqlite3.Connection, max_domains: int, kept_hour: int) -> No
 
 
 def judge_all(db: sqlite3.Connection, lists: Lists) -> None:
-    """Judge every client again, and update the domains' unreviewed sums.
-
-    A few thousand at a time, to use little memory. The ids are hashes: the first clients are a sample of all.
-    """
+    """Judge every client again, a few thousand at a time, and update the domains' unreviewed sums."""
     turned: Counter[int] = Counter()
     last = _BEFORE_ALL
     without_index = False
@@ -111,6 +105,7 @@ def judge_all(db: sqlite3.Connection, lists: Lists) -> None:
                 count += len(changed)
             for _, _, _, before, domain, attempts in changed:
                 turned[domain] += attempts * ((verdict == UNCOVERED) - (before == UNCOVERED))
+        # The ids are hashes: the first clients are a sample of all.
         if count > _MANY * _CHUNK and not without_index:
             db.execute("DROP INDEX client_by_domain")
             without_index = True

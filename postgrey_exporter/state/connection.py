@@ -39,12 +39,10 @@ class StateLockedError(StateError):
 
 
 def lock(path: Path) -> IO[bytes]:
-    """Lock the state for its one writer, until the returned file is closed.
+    """Lock the state for its one writer, until the returned file is closed. Raises `StateLockedError`, `StateError`.
 
     It lies on a file of its own: SQLite's locks on the state itself would be lost when any other handle of the same
     process is closed (https://www.sqlite.org/howtocorrupt.html, section 2.2).
-
-    Raises `StateLockedError`, or `StateError` if the folder can't be written.
     """
     name = Path(f"{path}.lock")
     while True:
@@ -68,10 +66,7 @@ def lock(path: Path) -> IO[bytes]:
 
 
 def _refuse_planted(path: Path) -> None:
-    """Make sure that no link which a stranger may have laid leads elsewhere; SQLite sees to its other files.
-
-    Raises `StateError`, `OSError`.
-    """
+    """Make sure that no link which a stranger may have laid leads elsewhere; SQLite sees to its other files."""
     try:
         with opened_folder(path):
             pass
@@ -108,10 +103,7 @@ def open_writable(
 
 
 def open_readable(path: Path) -> sqlite3.Connection:
-    """Open the state for reading while its writer goes on.
-
-    Raises `StateError` if there is no state or it can't be read, and what `schema.checked_version` raises.
-    """
+    """Open the state for reading while its writer goes on. Raises `StateError`, and as `schema.checked_version`."""
     try:
         path.stat()
     except FileNotFoundError as error:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 OTHER: Final = "other"
 """Counts the attempts of all domains without a label, see ``--max-domains``."""
 DEFAULT_MAX_DOMAINS: Final = 1000
-
-
 _Row = tuple[str, int, int, int, int, int]
 """A domain's name and its changes."""
 _NAMES: Final = "SELECT value FROM json_each(?)"
@@ -32,10 +30,7 @@ _NAMES: Final = "SELECT value FROM json_each(?)"
 def merge_domains(
     db: sqlite3.Connection, changes: Mapping[str, DomainChange], max_domains: int, kept_hour: int
 ) -> dict[str, int]:
-    """Add to the domains and return the number of each one's row.
-
-    A domain that was silent since ``kept_hour`` may lose its label.
-    """
+    """Add to the domains; return the number of each one's row. One silent since ``kept_hour`` may lose its label."""
     names = json.dumps(list(changes))
     query = f"SELECT name FROM domain WHERE labelled AND name IN ({_NAMES})"  # noqa: S608
     labelled = {name for (name,) in db.execute(query, (names,))}
@@ -102,10 +97,8 @@ class _Labels:
         while self._silent:
             number = self._silent.pop()
             # It may have come up in this very merge.
-            gone = self._db.execute(
-                "DELETE FROM domain WHERE id = ? AND last_hour < ?", (number, self._kept_hour)
-            ).rowcount
-            if gone:
+            gone = self._db.execute("DELETE FROM domain WHERE id = ? AND last_hour < ?", (number, self._kept_hour))
+            if gone.rowcount:
                 self._db.execute("DELETE FROM message WHERE domain = ?", (number,))
                 self._free += 1
                 return True
@@ -113,9 +106,8 @@ class _Labels:
 
 
 def _count(db: sqlite3.Connection) -> int:
-    count: int = db.execute(
-        "SELECT count(*) FROM domain WHERE labelled AND name NOT IN (?, ?)", (UNKNOWN, OTHER)
-    ).fetchone()[0]
+    query = "SELECT count(*) FROM domain WHERE labelled AND name NOT IN (?, ?)"
+    count: int = db.execute(query, (UNKNOWN, OTHER)).fetchone()[0]
     return count
 
 

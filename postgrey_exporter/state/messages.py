@@ -30,17 +30,13 @@ MOST_MESSAGES: Final = 2_000_000
 """Most messages that are kept; beyond it the oldest are given up."""
 _ROOM_SHARE: Final = 50
 """One in so many is given up with the surplus."""
-
 _LOOKED_UP: Final = 10_000
 """Messages looked up by one query: some megabytes of text."""
 _COLUMNS: Final = "first, last, network, moved, accepted, reported, line"
 
 
 def all_seen(db: sqlite3.Connection) -> Seen | None:
-    """Return the memory of a new state's stories; ``None`` for a state that has messages already.
-
-    While a new state is filled, nearly every message is a new one that need not be looked up.
-    """
+    """Return the memory of a new state's stories; ``None`` for a state that has messages already."""
     (has_messages,) = db.execute("SELECT EXISTS (SELECT 1 FROM message)").fetchone()
     return None if has_messages else Seen()
 
@@ -73,19 +69,12 @@ def merge_messages(
     return written
 
 
-def prune_messages(db: sqlite3.Connection, first_moment: float) -> None:
-    """Delete what left the window."""
-    db.execute("DELETE FROM message WHERE last < ?", (first_moment,))
-
-
 def give_up_oldest(db: sqlite3.Connection, most: int) -> tuple[int, int]:
-    """Delete the oldest messages beyond the ``most``; return how many these were, and how many more have room.
-
-    That is a pass over all messages, so a few more are deleted to make room.
-    """
+    """Delete the oldest messages beyond the ``most``; return how many these were, and how many more have room."""
     (count,) = db.execute("SELECT count(*) FROM message").fetchone()
     if count <= most:
         return 0, most - count
+    # The count is a pass over all messages: a few more are deleted to make room.
     room = most // _ROOM_SHARE
     surplus: int = count - most + room
     db.execute(
@@ -97,10 +86,7 @@ def give_up_oldest(db: sqlite3.Connection, most: int) -> tuple[int, int]:
 
 
 def messages_by_domain(db: sqlite3.Connection, since: float, until: float) -> Iterator[tuple[Any, ...]]:
-    """Yield the messages whose last attempt lies between two moments, the second one outside, in order of domains.
-
-    Each is the number of its domain, and what `facts.DomainFacts.add_message` takes.
-    """
+    """Yield messages last tried in between, by domain: its number, and what `DomainFacts.add_message` takes."""
     return db.execute(
         f"SELECT domain, {_COLUMNS} FROM message WHERE last >= ? AND last < ? ORDER BY domain",  # noqa: S608
         (since, until),
@@ -114,10 +100,7 @@ def messages_of(db: sqlite3.Connection, domain: str) -> Iterator[tuple[Any, ...]
 
 
 def uncovered_messages(db: sqlite3.Connection, domain: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the messages of one domain that were first tried from a network where no list covers some client.
-
-    Both were last tried inside the window.
-    """
+    """Yield the messages of one domain, in the window, first tried from a network with an uncovered client in it."""
     query = (
         f"SELECT {_COLUMNS} FROM message WHERE domain = (SELECT id FROM domain WHERE name = ?1) "  # noqa: S608
         f"AND last >= {HOUR} * (SELECT value FROM meta WHERE key = 'first_hour') "

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from postgrey_exporter.state.snapshot import Snapshot
 
 _FAR_HOUR: Final = 1 << 40
+_NUMBER: Final = "(SELECT id FROM domain WHERE name = ?)"
+_TOTALS: Final = (
+    "(SELECT client, sum(new) AS new, sum(early_retry) AS early_retry FROM attempt WHERE hour BETWEEN ? AND ? "
+    "GROUP BY client) AS total ON total.client = client.id"
+)
+"""The clients' attempts between two hours."""
 _NO_MESSAGES: Final[tuple[float, Iterable[tuple[Any, ...]]]] = (float("inf"), ())
 
 
@@ -57,24 +63,14 @@ class StateReader:
                 self._db.execute("ROLLBACK")
 
     def clients(self, first_hour: int, last_hour: int | None = None) -> Iterator[tuple[Client, int, int]]:
-        """Yield each client with its new attempts and its early retries, from an hour on or between two hours.
-
-        Raises `StateError`.
-        """
+        """Yield each client with its new attempts and early retries between two hours. Raises `StateError`."""
+        query = f"SELECT name, address, total.new, total.early_retry FROM client JOIN {_TOTALS}"  # noqa: S608
         with translated(self._path):
-            for name, address, new, early_retry in self._db.execute(
-                """
-                SELECT name, address, total.new, total.early_retry FROM client JOIN (
-                    SELECT client, sum(new) AS new, sum(early_retry) AS early_retry
-                    FROM attempt WHERE hour BETWEEN ? AND ? GROUP BY client
-                ) AS total ON total.client = client.id
-                """,
-                (first_hour, _last(last_hour)),
-            ):
+            for name, address, new, early_retry in self._db.execute(query, (first_hour, _last(last_hour))):
                 yield Client(name, address), new, early_retry
 
     def decisions(self, first_hour: int, last_hour: int | None = None) -> dict[tuple[str, str], int]:
-        """Return the decisions by action and reason, from an hour on or between two hours. Raises `StateError`."""
+        """Return the decisions by action and reason between two hours. Raises `StateError`."""
         query = (
             "SELECT action, reason, sum(total) FROM decision_hour WHERE hour BETWEEN ? AND ? GROUP BY action, reason"
         )
@@ -83,41 +79,27 @@ class StateReader:
             return {(action, reason): total for action, reason, total in rows}
 
     def facts(self, first_hour: int, last_hour: int | None = None) -> Iterator[DomainFacts]:
-        """Yield the domains that were greylisted from an hour on, or between two hours. Raises `StateError`.
-
-        Their messages are those whose last attempt lies between these hours.
-        """
+        """Yield the domains greylisted between two hours, with the messages last tried then. Raises `StateError`."""
+        query = (
+            "SELECT client.domain, domain.name, client.name, address, total.new, total.early_retry "  # noqa: S608
+            f"FROM client JOIN domain ON domain.id = client.domain JOIN {_TOTALS} ORDER BY client.domain"
+        )
         with translated(self._path):
-            attempts = self._db.execute(
-                """
-                SELECT client.domain, domain.name, client.name, address, total.new, total.early_retry
-                FROM client JOIN domain ON domain.id = client.domain JOIN (
-                    SELECT client, sum(new) AS new, sum(early_retry) AS early_retry
-                    FROM attempt WHERE hour BETWEEN ? AND ? GROUP BY client
-                ) AS total ON total.client = client.id
-                ORDER BY client.domain
-                """,
-                (first_hour, _last(last_hour)),
-            )
+            attempts = self._db.execute(query, (first_hour, _last(last_hour)))
             messages = groupby(
                 messages_by_domain(self._db, first_hour * HOUR, (_last(last_hour) + 1) * HOUR), key=itemgetter(0)
             )
             at, own = next(messages, _NO_MESSAGES)
             for (number, domain), rows in groupby(attempts, key=itemgetter(0, 1)):
-                facts = DomainFacts(domain)
-                for _, _, name, address, new, early_retry in rows:
-                    facts.add_client(name, address, new, early_retry)
                 while at < number:
                     at, own = next(messages, _NO_MESSAGES)
-                if at == number:
-                    for _, *message in own:
-                        facts.add_message(*message)
-                yield facts
+                known = (row[1:] for row in own) if at == number else ()
+                yield _facts(domain, known, map(itemgetter(2, 3, 4, 5), rows))
 
     def totals(self, domain: str, most: int) -> Totals | None:
-        """Return a domain's totals inside the window, with all attempts as new ones.
+        """Return a domain's totals inside the window, with all attempts as new ones. Raises `StateError`.
 
-        Returns ``None`` for a domain with more than ``most`` clients. Raises `StateError`.
+        Returns ``None`` for a domain with more than ``most`` clients.
         """
         with translated(self._path):
             clients, *known = self._db.execute(
@@ -137,30 +119,27 @@ class StateReader:
         return Totals(int(attempts), 0, clients, networks, int(unreviewed), bool(is_whitelisted), bool(is_ignored))
 
     def facts_of(self, domain: str) -> Iterator[DomainFacts]:
-        """Yield the facts of one domain, if it was greylisted inside the window. Raises `StateError`.
-
-        The index of its clients does not tell attempts apart: all of them count as new.
-        """
+        """Yield the facts of a domain greylisted in the window; all attempts count as new. Raises `StateError`."""
         with translated(self._path):
-            clients = self._db.execute(
-                "SELECT name, address, attempts FROM client WHERE domain = (SELECT id FROM domain WHERE name = ?)",
-                (domain,),
-            ).fetchall()
+            query = f"SELECT name, address, attempts, 0 FROM client WHERE domain = {_NUMBER}"  # noqa: S608
+            clients = self._db.execute(query, (domain,)).fetchall()
             if clients:
-                facts = DomainFacts(domain)
-                for name, address, attempts in clients:
-                    facts.add_client(name, address, attempts, 0)
-                for message in messages_of(self._db, domain):
-                    facts.add_message(*message)
-                yield facts
+                yield _facts(domain, messages_of(self._db, domain), clients)
 
     def evidence(self, domains: Iterable[str], now: float) -> dict[str, tuple[Evidence, int]]:
-        """Return what became of the messages of each domain's uncovered clients, and how many networks these have.
-
-        A new entry of a list takes effect at once, as it does on the attempts. Raises `StateError`.
-        """
+        """Return the evidence and the number of networks of each domain's uncovered clients. Raises `StateError`."""
+        query = (
+            "SELECT count(DISTINCT network) FROM client "  # noqa: S608
+            f"WHERE verdict = 0 AND domain = {_NUMBER} AND {IN_WINDOW}"
+        )
         with translated(self._path):
-            return {domain: (self._evidence(domain, now), self._networks(domain)) for domain in domains}
+            return {
+                domain: (
+                    _facts(domain, uncovered_messages(self._db, domain)).evidence(now),
+                    self._db.execute(query, (domain,)).fetchone()[0],
+                )
+                for domain in domains
+            }
 
     def unreviewed_domains(self) -> dict[str, int]:
         """Return the attempts of the domains that are shown as unreviewed, most first. Raises `StateError`."""
@@ -188,19 +167,14 @@ class StateReader:
             before, self._db, self._about = self._db, open_readable(self._path), about
             before.close()
 
-    def _evidence(self, domain: str, now: float) -> Evidence:
-        facts = DomainFacts(domain)
-        for message in uncovered_messages(self._db, domain):
-            facts.add_message(*message)
-        return facts.evidence(now)
 
-    def _networks(self, domain: str) -> int:
-        query = (
-            "SELECT count(DISTINCT network) FROM client "  # noqa: S608
-            f"WHERE verdict = 0 AND domain = (SELECT id FROM domain WHERE name = ?) AND {IN_WINDOW}"
-        )
-        count: int = self._db.execute(query, (domain,)).fetchone()[0]
-        return count
+def _facts(domain: str, messages: Iterable[Iterable[Any]], clients: Iterable[Iterable[Any]] = ()) -> DomainFacts:
+    facts = DomainFacts(domain)
+    for client in clients:
+        facts.add_client(*client)
+    for message in messages:
+        facts.add_message(*message)
+    return facts
 
 
 def _last(hour: int | None) -> int:

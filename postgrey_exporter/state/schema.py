@@ -170,10 +170,7 @@ class ForeignStateError(PostgreyExporterError):
 
 
 def migrate(connection: sqlite3.Connection, name: str, migrations: Sequence[str] = MIGRATIONS) -> None:
-    """Bring a state file to the present version, in one transaction a step.
-
-    Raises `NewerStateError`, `ForeignStateError`; the file is then as it was.
-    """
+    """Bring a state file to the present version, in one transaction a step. Raises as `checked_version` does."""
     version = checked_version(connection, name, migrations)
     for number, step in enumerate(migrations[version:], start=version + 1):
         connection.executescript(
@@ -182,7 +179,7 @@ def migrate(connection: sqlite3.Connection, name: str, migrations: Sequence[str]
 
 
 def checked_version(connection: sqlite3.Connection, name: str, migrations: Sequence[str] = MIGRATIONS) -> int:
-    """Return how many migrations a state file has seen; raises as `migrate` does."""
+    """Return how many migrations a state file has seen. Raises `NewerStateError`, `ForeignStateError`."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0

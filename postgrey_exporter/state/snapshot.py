@@ -40,8 +40,7 @@ class Snapshot:
     last_events: dict[str, float]
     """By source: the latest decision's time."""
     deliveries: tuple[tuple[float, int, float], ...] = ()
-    """Delivered messages: a bound of `messages.DELAY_BOUNDS`, how many lie up to it and above the one before, and the
-    sum of their delays in seconds."""
+    """By bound of `messages.DELAY_BOUNDS`: how many messages were delivered within it, and their seconds in all."""
     given_up: int = 0
     """Messages dropped because there were too many."""
     future: dict[str, int] = field(default_factory=dict)
@@ -57,15 +56,11 @@ def take_snapshot(db: sqlite3.Connection, max_domains: int) -> Snapshot:
         "- (SELECT count(*) FROM domain WHERE unreviewed > 0 AND name = ?)",
         (UNKNOWN,),
     ).fetchone()
-    domains = tuple(
-        DomainCounter(*row)
-        # Sorted here: SQLite would go through all domains by name.
-        for row in sorted(db.execute("SELECT name, new, early_retry, ineffective FROM domain WHERE labelled"))
-    )
-    (folded,) = db.execute(
-        "SELECT count(*) FROM domain WHERE NOT labelled "
-        "AND last_hour >= (SELECT value FROM meta WHERE key = 'first_hour')"
-    ).fetchone()
+    # Sorted here: SQLite would go through all domains by name.
+    labelled = sorted(db.execute("SELECT name, new, early_retry, ineffective FROM domain WHERE labelled"))
+    domains = tuple(DomainCounter(*row) for row in labelled)
+    inside = "last_hour >= (SELECT value FROM meta WHERE key = 'first_hour')"
+    (folded,) = db.execute(f"SELECT count(*) FROM domain WHERE NOT labelled AND {inside}").fetchone()  # noqa: S608
     return Snapshot(
         decisions={(action, reason): total for action, reason, total in db.execute("SELECT * FROM decision")},
         domains=domains,

@@ -18,13 +18,7 @@ from postgrey_exporter.state.clock import Looks
 from postgrey_exporter.state.connection import BUSY_SECONDS, StateError, translated
 from postgrey_exporter.state.domains import keep_to_limit
 from postgrey_exporter.state.file import StateFile, StateTakenAwayError
-from postgrey_exporter.state.messages import (
-    MOST_MESSAGES,
-    all_seen,
-    give_up_oldest,
-    merge_messages,
-    prune_messages,
-)
+from postgrey_exporter.state.messages import MOST_MESSAGES, all_seen, give_up_oldest, merge_messages
 from postgrey_exporter.state.meta import Meta
 from postgrey_exporter.state.sources import merge_lines, move_source, positions
 from postgrey_exporter.window import HOUR
@@ -41,7 +35,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 300.0
-"""`Store.note_look` records a look only when the recorded one is this old."""
 
 
 class Store:
@@ -80,8 +73,7 @@ class Store:
     def check(self) -> None:
         """Make sure that the next commit goes to the file of the state's name, see `StateFile.check`.
 
-        Raises `StateError`, also if the state was taken away and is back: then the sources are to be read again from
-        the positions that the state has now.
+        Raises `StateError`, also if the state was taken away and is back, with the positions that it has now.
         """
         try:
             self._file.check()
@@ -133,10 +125,7 @@ class Store:
         return found
 
     def note_look(self, now: float) -> None:
-        """Record that the sources were looked at, for readers that want to know whether the state is up to date.
-
-        Written at most every `LOOK_SECONDS`, so that an idle server's disk stays idle.
-        """
+        """Record that the sources were looked at, at most every `LOOK_SECONDS`: an idle server's disk stays idle."""
         before = self._meta.get("looked_at")
         if before is None or abs(now - before) >= LOOK_SECONDS:
             with self._transaction():
@@ -160,9 +149,7 @@ class Store:
     def has_more_clients_than(self, few: int) -> bool:
         """Tell whether there are more than so many clients, for which `prune` and `judge` take long."""
         with translated(self.path):
-            query = "SELECT count(*) FROM (SELECT 1 FROM client LIMIT ?)"
-            count: int = self._file.db.execute(query, (few + 1,)).fetchone()[0]
-        return count > few
+            return self._file.db.execute("SELECT 1 FROM client LIMIT 1 OFFSET ?", (few,)).fetchone() is not None
 
     def prune(self, now: float) -> None:
         """Move the window to the present, and delete what nothing will show again.
@@ -184,7 +171,6 @@ class Store:
             self._meta.set("lists", fingerprint)
 
     def _begin(self) -> None:
-        """Prepare the opened state."""
         self._meta.forget()
         with self._transaction() as db:
             keep_to_limit(db, self.max_domains)
@@ -235,12 +221,9 @@ class Store:
 
 
 def _prune(db: sqlite3.Connection, kept_hour: int) -> None:
-    """Delete what lies before an hour."""
     prune_greylisted(db, kept_hour)
+    silent = "last_hour < ? AND NOT labelled"
     db.execute("DELETE FROM decision_hour WHERE hour < ?", (kept_hour,))
-    db.execute(
-        "DELETE FROM message WHERE domain IN (SELECT id FROM domain WHERE last_hour < ? AND NOT labelled)",
-        (kept_hour,),
-    )
-    db.execute("DELETE FROM domain WHERE last_hour < ? AND NOT labelled", (kept_hour,))
-    prune_messages(db, kept_hour * HOUR)
+    db.execute(f"DELETE FROM message WHERE domain IN (SELECT id FROM domain WHERE {silent})", (kept_hour,))  # noqa: S608
+    db.execute(f"DELETE FROM domain WHERE {silent}", (kept_hour,))  # noqa: S608
+    db.execute("DELETE FROM message WHERE last < ?", (kept_hour * HOUR,))

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 MOST_HEAD_BYTES: Final = 32 << 10
 """Largest size of a request's line and headers."""
 _PIECE_BYTES: Final = 128 << 10
-"""The piece of an answer that is copied for a slow client; the rest is shared by all clients of the same answer. With
-less than two of loopback's segments each end would wait for the other."""
+"""The piece of an answer that is copied for a slow client. With less than two segments of loopback both ends wait."""
 
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _VERSIONS: Final = (b"1.0", b"1.1")
@@ -38,8 +37,7 @@ class Timeouts(NamedTuple):
     write: float = 30.0
     """For a client to read an answer: Prometheus gives up after ten seconds."""
     linger: float = 1.0
-    """For what a refused client still sends, which is discarded: closing at once would reset the connection, and the
-    client would not see why it is refused (RFC 9112, section 9.6)."""
+    """For a refused client to see why: closing at once would reset the connection (RFC 9112, section 9.6)."""
 
 
 class Connection(asyncio.Protocol):
@@ -127,7 +125,6 @@ class Connection(asyncio.Protocol):
     # --- one request
 
     def _next(self) -> None:
-        """Begin the next request, if it is complete."""
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:

@@ -31,14 +31,11 @@ _ACCEPTED: Final = (
 )
 
 
-def _encoder(accept: str) -> tuple[str, Callable[[Collector], bytes]]:
-    encode, content_type = choose_encoder(accept)
-    return content_type, encode
-
-
-_ENCODERS: Final[Mapping[str, Callable[[Collector], bytes]]] = dict(map(_encoder, _ACCEPTED))
+_ENCODERS: Final[Mapping[str, Callable[[Collector], bytes]]] = {
+    content_type: encode for encode, content_type in map(choose_encoder, _ACCEPTED)
+}
 """The formats there are, by content type."""
-_PLAIN: Final = _encoder(_DEFAULT)[0]
+_PLAIN: Final = choose_encoder(_DEFAULT)[1]
 
 
 class Format(NamedTuple):

@@ -1,8 +1,7 @@
 """The metrics' text, written by the thread that reads as soon as there is something new.
 
-Thousands of series take a while to write. A scrape that comes while many lines are being counted would share the
-processor with that; so it finds its text ready, in the format that earlier scrapes asked for. Scrapes that wait for
-the same text share it.
+Thousands of series take a while to write, and counting many lines would share the processor with that; so a scrape
+finds its text ready, in the format that earlier scrapes asked for. Scrapes that wait for the same text share it.
 """
 
 from __future__ import annotations
@@ -39,11 +38,7 @@ class Prepared:
     """Answers scrapes with the texts of the latest view."""
 
     def __init__(self, service: Service, *, views: int = 60) -> None:
-        """Prepare each new view of the service.
-
-        A format is prepared for so many ``views`` after a scrape asked for it: there is at most one view a second,
-        and a scrape a minute.
-        """
+        """Prepare each new view of the service in the formats that scrapes asked for within so many ``views``."""
         self._views = views
         self._service = service
         self._process = CollectorRegistry()

@@ -6,6 +6,7 @@ that the entry covers. An entry that can't be told is taken for new: one too man
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.lists import Cover, Lists
@@ -43,33 +44,24 @@ class Coverage:
         for kind, file, known in self._entries:
             if known.text == entry.text or _holds(known.covers, entry.covers):
                 return Cover(kind, file, known.line, known.text)
-        return self._of_names(_examples(entry))
-
-    def _of_names(self, names: Iterable[str] | None) -> Cover | None:
-        found = None
-        for name in names or ():
-            cover = self._lists.covers(name, "")
-            if cover is None:
-                return None
-            found = found or cover
-        return found
+        covers = [self._lists.covers(name, "") for name in _examples(entry)]
+        return covers[0] if all(covers) and covers else None
 
 
 def _holds(known: object, new: object) -> bool:
     return isinstance(known, Network) and isinstance(new, Network) and known.holds(new)
 
 
-def _examples(entry: Entry) -> Iterator[str] | None:
-    """Return names that stand for all that an entry covers, or more; ``None`` where that can't be told."""
+def _examples(entry: Entry) -> Iterable[str]:
+    """Return names that stand for all that an entry covers, or more; none where that can't be told."""
     match entry.covers:
         case Name(labels):
             return _under(labels.decode("latin-1"))
         case Network():
-            return None
+            return ()
         case pattern:
-            if not pattern.tails or not all(tail.literal_end() for tail in pattern.tails):
-                return None
-            return (name for tail in pattern.tails for name in _with_tail(tail))
+            is_told = all(tail.literal_end() for tail in pattern.tails)
+            return chain.from_iterable(map(_with_tail, pattern.tails)) if is_told else ()
 
 
 def _with_tail(tail: Tail) -> Iterator[str]:

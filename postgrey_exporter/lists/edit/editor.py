@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.lists import ListContent, read_ignore, read_whitelist
+from postgrey_exporter.lists import READERS, ListContent
 from postgrey_exporter.lists.edit import listfile, text
 from postgrey_exporter.lists.edit.coverage import Coverage
 from postgrey_exporter.lists.edit.entries import checked_entry
@@ -32,7 +32,6 @@ _HEADERS: Final = {
         "# names under it. Only postgrey-exporter reads this file.",
     ),
 }
-_READ: Final = {"whitelist": read_whitelist, "ignore": read_ignore}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,7 @@ class ListEditor:
     ) -> None:
         """Take the file to change, and all list files in their order; a missing file is an empty list.
 
-        ``pause`` waits for some seconds, while another editor is at work; ``makes_folder`` allows to create the
-        folder of the file as well.
+        ``pause`` waits for some seconds. With ``makes_folder`` a missing folder of the file is created.
         """
         self.kind = kind
         self.path = path
@@ -98,10 +96,7 @@ class ListEditor:
         return edit
 
     def add(self, entries: Sequence[NewEntry]) -> Edit:
-        """Add entries at the end of the file, all or none; it is created where it is missing.
-
-        Raises `EntryError` for an entry that is refused, `ListEditError` when the file can't be changed.
-        """
+        """Add entries at the file's end, all or none; create a missing file. Raises `EntryError`, `ListEditError`."""
         edit = self.plan(entries)
         if not edit.added:
             return edit
@@ -113,24 +108,18 @@ class ListEditor:
         return edit
 
     def undo(self, edit: Edit) -> None:
-        """Take back what an edit added; what was changed in the file since is kept.
-
-        Raises `ListEditError`, also when the added lines are not there any more.
-        """
+        """Take back what an edit added, keeping changes since. Raises `ListEditError`, also if it is not there."""
         if not edit.added:
             return
         with listfile.locked(self.path, self._pause) as file:
             old = file.read()
-            if old.data == edit.after:
-                restored = edit.before
-            else:
-                restored = text.without(old.data or b"", edit.lines)
-                if restored is None:
-                    raise ListEditError(f"{self.path}: what was added is not there any more as it was written")
-            if restored is None:
+            restored = edit.before if old.data == edit.after else text.without(old.data or b"", edit.lines)
+            if restored is not None:
+                file.replace(old, restored)
+            elif old.data == edit.after:
                 file.remove(old)
             else:
-                file.replace(old, restored)
+                raise ListEditError(f"{self.path}: what was added is not there any more as it was written")
 
     def _edit(self, old: listfile.ListFile, entries: Sequence[NewEntry]) -> Edit:
         checked = [(new, checked_entry(self.kind, new.text)) for new in entries]
@@ -159,15 +148,12 @@ class ListEditor:
         contents: dict[ListKind, list[ListContent]] = {}
         for kind in kinds:
             files = [old if path == self.path else listfile.read(path) for path in self._files[kind]]
-            contents[kind] = [_READ[kind](file.data or b"", str(file.path)) for file in files]
+            contents[kind] = [READERS[kind](file.data or b"", str(file.path)) for file in files]
         return Coverage(contents)
 
     def _check(self, edit: Edit) -> None:
         """Make sure that the new content says what the old one said, and the new entries."""
-        before, after = (_said(self.kind, data) for data in (edit.before or b"", edit.after))
+        read = READERS[self.kind]
+        before, after = ([e.text for e in read(data, "").entries] for data in (edit.before or b"", edit.after))
         if after != before + list(edit.added):
             raise ListEditError(f"{self.path}: other lines would no longer say what they said; nothing was changed")
-
-
-def _said(kind: ListKind, data: bytes) -> list[str]:
-    return [entry.text for entry in _READ[kind](data, "").entries]

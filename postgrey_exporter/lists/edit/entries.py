@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from postgrey_exporter.clients.domains import UNKNOWN, registrable_domain
 from postgrey_exporter.clients.public_suffixes import public_suffixes
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.lists import read_ignore, read_whitelist
+from postgrey_exporter.lists import READERS
 from postgrey_exporter.lists.content import Name, shown
 from postgrey_exporter.lists.netaddr import IPV4_SPACE, Network
 
@@ -24,7 +24,6 @@ SHORTEST_IPV4_PREFIX: Final = 8
 SHORTEST_IPV6_PREFIX: Final = 16
 """Prefix lengths below which a network is no sender's: registries hand out no larger blocks."""
 
-_READ: Final = {"whitelist": read_whitelist, "ignore": read_ignore}
 _IPV4_START: Final = 96
 _UNLIKELY_HOSTS: Final = ("q.", "x-1.y9z.", "7.8.")
 """Hosts that have nothing in common: a pattern that takes them all takes every host of a domain."""
@@ -45,7 +44,7 @@ def checked_entry(kind: ListKind, text: str) -> Entry:
         raise EntryError(f"{name}: an entry is one line of ASCII, as client names are")
     if "#" in line:
         raise EntryError(f"{name}: # begins a comment, even inside a pattern")
-    content = _READ[kind](encoded, "")
+    content = READERS[kind](encoded, "")
     if content.warnings:
         raise EntryError(f"{name}: {content.warnings[0].message}")
     if len(content.entries) != 1:

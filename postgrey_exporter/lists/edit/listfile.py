@@ -2,9 +2,8 @@
 
 A reader sees the old content or the new one, whatever happens in between: the new file is written beside the old one,
 given its owner, mode and extended attributes, synced, and renamed over it. Editors of this program wait for each
-other by a lock file beside the list, which only they can open: a lock on the folder or on the list itself could be
-held for ever by whoever may read it. Other programs know no lock, so the old file is looked at once more right before
-the rename. All of it goes by the open folder, see `openfolder`.
+other, see `lock`. Other programs know no lock, so the old file is looked at once more right before the rename. All of
+it goes by the open folder, see `openfolder`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from postgrey_exporter.lists.edit.errors import ListChangedError, ListEditError, ListPermissionError
 from postgrey_exporter.lists.edit.lock import held, swept
-from postgrey_exporter.lists.files import LARGEST_LIST
+from postgrey_exporter.lists.files import LARGEST_LIST, identity
 from postgrey_exporter.openfolder import UNSURPRISED, PlantedLinkError, opened_folder
 
 if TYPE_CHECKING:
@@ -62,11 +61,9 @@ class ListFile:
 
         A rename asks for neither its permission bits nor its other names. Another name may be someone else's file.
         """
-        if self.about is None:
-            return
-        if not self.about.st_mode & _WRITABLE:
+        if self.about and not self.about.st_mode & _WRITABLE:
             raise ListEditError(f"{self.path}: is read-only: chmod u+w it first, if it may be changed by hand")
-        if self.about.st_nlink > 1:
+        if self.about and self.about.st_nlink > 1:
             raise ListEditError(f"{self.path}: has other names (hard links), which would keep the old content")
 
 
@@ -82,10 +79,7 @@ def read(path: Path) -> ListFile:
 
 @contextmanager
 def locked(path: Path, pause: Callable[[float], object], *, makes_folder: bool = False) -> Iterator[LockedList]:
-    """Keep other editors of this program off a list while it is changed. Raises `ListEditError`.
-
-    ``pause`` waits for some seconds; ``makes_folder`` creates its folder where it is missing.
-    """
+    """Keep other editors of this program off a list; the arguments are `ListEditor`'s. Raises `ListEditError`."""
     with (
         _worded(path),
         opened_folder(path, makes_it=makes_folder) as (folder, name),
@@ -112,10 +106,7 @@ class LockedList:
             return ListFile(self._path, None)
 
     def replace(self, old: ListFile, data: bytes) -> None:
-        """Give it new content, or create it. Raises `ListEditError`, `OSError`.
-
-        `ListChangedError` is raised when it is no longer as it was read.
-        """
+        """Give it new content, or create it. Raises `ListEditError`, `ListChangedError` after a change, `OSError`."""
         old.check_editable()
         swept(self._path, self._folder, self._new)  # left by an editor that was killed
         try:
@@ -154,8 +145,6 @@ class LockedList:
         try:
             # Unlike a rename, this fails where a file has appeared.
             os.link(self._new, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
-        except FileExistsError:
-            raise
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
@@ -169,7 +158,7 @@ class LockedList:
             now = self.read()
         except (OSError, ListEditError):
             raise _changed(self._path) from None
-        if (now.data, _identity(now)) != (old.data, _identity(old)):
+        if (now.data, identity(now.about)) != (old.data, identity(old.about)):
             raise _changed(self._path)
 
     def _sync_folder(self) -> None:
@@ -186,11 +175,9 @@ def may_edit(path: Path) -> bool:
         with opened_folder(path) as (folder, name):
             if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True):
                 return False
-            try:
-                about = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            except FileNotFoundError:
-                return True
-            return os.geteuid() in {0, about.st_uid}
+            with suppress(FileNotFoundError):
+                return os.geteuid() in {0, os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid}
+            return True
     except (OSError, PlantedLinkError):
         return False
 
@@ -235,13 +222,6 @@ def _attributes(descriptor: int) -> tuple[tuple[str, bytes], ...]:
         return ()  # the file system has none
 
 
-def _identity(file: ListFile) -> tuple[int, ...] | None:
-    about = file.about
-    if about is None:
-        return None
-    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
-
-
 def _changed(path: Path) -> ListChangedError:
     return ListChangedError(f"{path}: was changed by someone else meanwhile and left as it is; try again")
 
@@ -266,15 +246,9 @@ def _why_closed(path: Path) -> str:
         return "this user may not write to its folder"
     if os.geteuid() == 0:
         return "may not be changed, not even by root; it may be immutable (lsattr)"
-    if about.st_uid != os.geteuid():
-        return f"belongs to {_user_name(about.st_uid)}, and this user may not change it"
-    return "this user may not write to its folder, and a list is replaced as a whole"
-
-
-def _user_name(number: int) -> str:
-    import pwd  # noqa: PLC0415 - only for a message
-
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return f"user {number}"
+    if about.st_uid == os.geteuid():
+        return "this user may not write to its folder, and a list is replaced as a whole"
+    owner = f"user {about.st_uid}"
+    with suppress(KeyError, OSError):
+        owner = path.owner()
+    return f"belongs to {owner}, and this user may not change it"

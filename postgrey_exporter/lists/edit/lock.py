@@ -29,10 +29,7 @@ _IN_THE_WAY: Final = (errno.ELOOP, errno.ENXIO, errno.EISDIR)
 
 @contextmanager
 def held(path: Path, folder: int, name: str, pause: Callable[[float], object]) -> Iterator[None]:
-    """Hold a list's lock, a name in an open folder; it is gone afterwards. Raises `ListEditError`, `OSError`.
-
-    ``pause`` waits for some seconds.
-    """
+    """Hold a list's lock, a name in an open folder; it is gone afterwards. Raises `ListEditError`, `OSError`."""
     descriptor = _locked(path, folder, name, pause)
     try:
         yield

@@ -6,6 +6,7 @@ A line ends in a line feed and nothing else, as for postgrey; a carriage return 
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,13 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LONGEST_COMMENT: Final = 300
+_LINE: Final = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
 def appended(before: bytes, lines: Sequence[str]) -> bytes:
-    """Return a file with lines at its end.
-
-    They end as the last line before them does, in CRLF or not; a file without a last newline stays without.
-    """
+    """Return a file with lines at its end, which end as its last line does: in CRLF or not, or without a newline."""
     if not lines:
         return before
     end = _line_end(before)
@@ -31,10 +30,7 @@ def appended(before: bytes, lines: Sequence[str]) -> bytes:
 
 
 def without(text: bytes, lines: Sequence[str]) -> bytes | None:
-    """Return a file without lines that stand in it one after the other, the last time that they do.
-
-    ``None`` where they don't.
-    """
+    """Return a file without the last occurrence of some lines one after the other; ``None`` where there is none."""
     encoding = _encoding(text)
     wanted = [line.encode(encoding, "replace") for line in lines]
     present = text.split(b"\n")
@@ -60,18 +56,12 @@ def diff(path: Path, before: bytes | None, after: bytes | None) -> bytes:
     name = str(path).encode("utf-8", "surrogateescape")
     lines = difflib.diff_bytes(
         difflib.unified_diff,
-        _lines(before or b""),
-        _lines(after or b""),
+        _LINE.findall(before or b""),
+        _LINE.findall(after or b""),
         b"/dev/null" if before is None else name,
         b"/dev/null" if after is None else name,
     )
     return b"".join(line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n" for line in lines)
-
-
-def _lines(text: bytes) -> list[bytes]:
-    lines = [line + b"\n" for line in text.split(b"\n")]
-    last = lines.pop().removesuffix(b"\n")
-    return [*lines, last] if last else lines
 
 
 def _line_end(text: bytes) -> bytes:

@@ -296,7 +296,7 @@ def test_a_file_changed_meanwhile_is_left_as_it_is(
 
 
 def test_a_change_within_one_tick_of_the_clock_is_seen(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listfile, "_identity", lambda _: ())
+    monkeypatch.setattr(listfile, "identity", lambda _: ())
     meanwhile(monkeypatch, lambda: path.write_bytes(b"# ours\nexample.neX\n"))
     with pytest.raises(ListChangedError):
         editor(path).add([NEW])
