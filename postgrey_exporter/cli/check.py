@@ -13,7 +13,7 @@ from postgrey_exporter.cli import options
 from postgrey_exporter.cli.gathering import GatheringSettings, gather
 from postgrey_exporter.cli.output import say
 from postgrey_exporter.errors import PostgreyExporterError
-from postgrey_exporter.parsing.header import CLOCK_SKEW
+from postgrey_exporter.parsing.stamp import CLOCK_SKEW
 from postgrey_exporter.report.nagios import PluginResult, Range, check, unknown
 from postgrey_exporter.settings import DEFAULT_THRESHOLD, parse_duration
 from postgrey_exporter.wording import duration

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from postgrey_exporter.parsing.decisions import Decisions
 from postgrey_exporter.parsing.hashing import KEY_SIZE, KeyedHash
-from postgrey_exporter.parsing.header import CLOCK_SKEW, HeaderReader, LastMoment
+from postgrey_exporter.parsing.header import HeaderReader
 from postgrey_exporter.parsing.line import (
     AUTO_WHITELISTED,
     DECISION,
@@ -27,6 +27,7 @@ from postgrey_exporter.parsing.line import (
     Line,
 )
 from postgrey_exporter.parsing.message import AUTO_WHITELISTED_BEGIN, MessageReader, shape_of, times_of
+from postgrey_exporter.parsing.stamp import CLOCK_SKEW, LastMoment
 from postgrey_exporter.parsing.usual import UsualLines
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Parser:
 
         ``seen_at`` (seconds since the epoch) is when the lines were there at the latest: it gives the year to
         stamps without one, and the time to bare messages where no stamp comes before. A stamp more than
-        `header.CLOCK_SKEW` ahead of the ``present`` can't be true: the line is dated by when it was there. ``before``
+        `stamp.CLOCK_SKEW` ahead of the ``present`` can't be true: the line is dated by when it was there. ``before``
         returns what the lines before these have left; it is called only if these need it.
         """
         seen_at = min(seen_at, present)

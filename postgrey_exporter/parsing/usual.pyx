@@ -19,7 +19,8 @@ from postgrey_exporter.parsing.shapes cimport after_queue_id, claims_decision, i
 from postgrey_exporter.parsing.shapes cimport may_matter, stamp_size, tells_more
 
 from postgrey_exporter.parsing.fields import LONGEST_MESSAGE
-from postgrey_exporter.parsing.header import FRESH_SECONDS, REPEATED_SIZE, TRADITIONAL_STAMP_SIZE
+from postgrey_exporter.parsing.header import REPEATED_SIZE, TRADITIONAL_STAMP_SIZE
+from postgrey_exporter.parsing.stamp import FRESH_SECONDS
 
 cdef Py_ssize_t LONGEST = LONGEST_MESSAGE
 cdef double FRESH = FRESH_SECONDS

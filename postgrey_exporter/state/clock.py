@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from postgrey_exporter.parsing.header import CLOCK_SKEW
+from postgrey_exporter.parsing.stamp import CLOCK_SKEW
 
 _SKEW_SECONDS: Final = CLOCK_SKEW.total_seconds()
 _BELIEVED_SECONDS: Final = 86400.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from postgrey_exporter.parsing.header import CLOCK_SKEW
+from postgrey_exporter.parsing.stamp import CLOCK_SKEW
 
 if TYPE_CHECKING:
     import sqlite3

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postgrey_exporter.parsing.header import CLOCK_SKEW, HeaderReader
+from postgrey_exporter.parsing.header import HeaderReader
+from postgrey_exporter.parsing.stamp import CLOCK_SKEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from postgrey_exporter.parsing.header import CLOCK_SKEW, HeaderReader
+from postgrey_exporter.parsing.header import HeaderReader
 from postgrey_exporter.parsing.line import DECISION, FOREIGN, MALFORMED, NO_DECISION
 from postgrey_exporter.parsing.parser import Parser
 from postgrey_exporter.parsing.remarks import Remark, remarks
+from postgrey_exporter.parsing.stamp import CLOCK_SKEW
 from postgrey_exporter.wording import command
 
 if TYPE_CHECKING:
