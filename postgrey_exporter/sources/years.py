@@ -48,8 +48,8 @@ def pieces(file: int, begin: int, end: int, seen_at: float, stamp: StampReader) 
         moment = stamp(line, latest)
         if moment is None:
             continue
-        if stamp(line, seen_at - 2 * _YEAR_SECONDS) == moment:
-            break  # it has its year
+        if latest == seen_at and stamp(line, seen_at - 2 * _YEAR_SECONDS) == moment:
+            break  # stamps have their year here
         if stamp(line, limit) != moment:
             found.append(Piece(boundary, end, limit))
             end, limit = boundary, latest

@@ -102,3 +102,22 @@ def test_parts_of_a_log_that_are_read_apart_add_up_to_the_whole(tmp_path: Path, 
     )
     assert tally.first_event == min(decision.time for decision in whole.decisions)
     assert tally.last_event == max(decision.time for decision in whole.decisions)
+
+
+def test_the_first_line_of_each_odd_form_is_told_and_nothing_personal_of_it(
+    files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    near_miss = "[28/Nov/2026:10:00:0{}] mx1 postgrey[1]: " + BARE
+    files.append(
+        near_miss.format(1), near_miss.format(2), BARE.replace("reason=new", "reason=because of a@b.example")
+    )
+    shape = "[0/Nov/0:0:0:0] mx0 postgrey[0]: action=greylist, reason="
+    with files.ingest() as ingest:
+        ingest.advance(NOW)
+        # The service goes on: a form that was told is not told again.
+        files.append(near_miss.format(3))
+        ingest.advance(NOW + 60)
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        f"{files.log}: a decision's words, but no known header before them: {shape}",
+        f"{files.log}: greylisted for a reason that postgrey does not have: because of …",
+    ]
