@@ -19,6 +19,7 @@ DELAY_SECONDS: Final = 30 * 86400.0
 """How much later than the lines behind it a line may be stamped: other hosts' lines come late."""
 _YEAR_SECONDS: Final = 366 * 86400.0
 _SAMPLE: Final = 4096
+_STEP: Final = 512
 _MOST_SAMPLES: Final = 256
 
 
@@ -59,7 +60,7 @@ def pieces(file: int, begin: int, end: int, seen_at: float, stamp: StampReader) 
 
 def _samples(file: int, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
     """Yield lines of a file with their offsets, from its end to its begin."""
-    step = max(_SAMPLE, (end - begin) // _MOST_SAMPLES)
+    step = max(_STEP, (end - begin) // _MOST_SAMPLES)
     for at in range(begin + (end - begin) // step * step, begin - 1, -step):
         content = os.pread(file, _SAMPLE, at)
         start = content.find(b"\n") + 1 if at > begin else 0

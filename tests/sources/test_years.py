@@ -66,9 +66,7 @@ def test_a_chain_of_rotated_files_that_were_all_copied_today_has_its_years(tmp_p
     for number in range(20, -1, -1):
         text, written = lines([number * 28 + 14, number * 28])
         moments += written
-        path = tmp_path / (
-            "mail.log" if not number else f"mail.log.{number}.gz" if number > 2 else f"mail.log.{number}"
-        )
+        path = tmp_path / (f"mail.log.{number}{'.gz' * (number > 2)}" if number else "mail.log")
         path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
         os.utime(path, (NOW.timestamp() - number, NOW.timestamp() - number))
     source = FileSource(log, 9999 * 86400.0, stamp=STAMP)
