@@ -40,6 +40,8 @@ _TEMPLATE: Final = re.compile(
 )
 _ACTION: Final = re.compile(r"\baction" + _ARGUMENTS + r"|^[^\n]+;[^\n]+$", re.MULTILINE | re.IGNORECASE)
 _TAG: Final = re.compile(r"%(?:syslogtag|programname|app-name|rawmsg)\b", re.IGNORECASE)
+# RSYSLOG_FileFormat has %msg:::sp-if-no-1st-sp% between the two.
+_GLUED: Final = re.compile(r"%syslogtag[^%]*%%msg(?!:::sp-if-no-1st-sp)", re.IGNORECASE)
 
 
 def checks(machine: Machine, logs: Sequence[Path]) -> list[Check]:
@@ -53,7 +55,9 @@ def checks(machine: Machine, logs: Sequence[Path]) -> list[Check]:
             made.append(unknown(_NAME, f"{path}: {text.strerror}: whether it keeps line breaks can't be told"))
         else:
             texts[path] = text
-    headerless = {name for text in texts.values() for name in _headerless(text)}
+    templates = [template for text in texts.values() for template in _templates(text)]
+    headerless = {name for name, content in templates if "%msg" in content.lower() and not _TAG.search(content)}
+    glued = {name for name, content in templates if _GLUED.search(content)}
     for path, text in texts.items():
         for check, found, what, remedy in (
             (
@@ -66,6 +70,12 @@ def checks(machine: Machine, logs: Sequence[Path]) -> list[Check]:
                 mend,
                 _uses(text, headerless, logs),
                 "the template names no program, so that any program's message can count as postgrey's",
+                f'use template="RSYSLOG_FileFormat", {_RESTART}',
+            ),
+            (
+                mend,
+                _uses(text, glued, logs),
+                "the template has no blank behind the tag, so that a line break in one can begin a line of postgrey's",
                 f'use template="RSYSLOG_FileFormat", {_RESTART}',
             ),
             (
@@ -100,12 +110,10 @@ def _texts(machine: Machine) -> Iterator[tuple[Path, str | OSError]]:
             ahead += sorted(machine.root.glob(found[1].lstrip("/")))
 
 
-def _headerless(text: str) -> Iterator[str]:
-    """Yield the names of templates that write a message without the program's name."""
+def _templates(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the names and strings of templates."""
     for found in _TEMPLATE.finditer(text):
-        name, content = found[2] or _argument("name", found[1]), found[3] or _argument("string", found[1])
-        if "%msg" in content.lower() and not _TAG.search(content):
-            yield name
+        yield found[2] or _argument("name", found[1]), found[3] or _argument("string", found[1])
 
 
 def _uses(text: str, templates: Iterable[str], logs: Iterable[Path]) -> Iterator[re.Match[str]]:

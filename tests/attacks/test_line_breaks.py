@@ -218,6 +218,13 @@ ALLOWS: Final = {
         '$template text,"%msg:2:$%\\n"\n*.*;auth.none -{directory}/log/syslog;text',
         lambda rsyslog: rsyslog.send(STAMP + b"app[1]: " + DECISION),
     ),
+    "template without a blank behind the tag": Case(
+        'template(name="glued" type="string" string="%TIMESTAMP:::date-rfc3339% %HOSTNAME% %syslogtag%%msg%\\n")\n'
+        'action(type="omfile" file="{directory}/log/syslog" template="glued")',
+        lambda rsyslog: rsyslog.send(
+            STAMP + NO_BLANK + b"text\n2026-11-30T12:00:00.111 mx1 postgrey[1]: " + DECISION
+        ),
+    ),
     "imtcp, a line a frame, with a tag": Case(TCP.replace("$", ""), by_lines(b"postgrey[1]: ")),
     "imtcp, overlong, with a tag": Case(TCP.replace("$", ""), overlong_by_tcp(b"postgrey[1]: ")),
 }
