@@ -75,7 +75,7 @@ def checks(machine: Machine, logs: Sequence[Path]) -> list[Check]:
             (
                 mend,
                 _uses(text, glued, logs),
-                "the template has no blank behind the tag, so that a line break in one can begin a line of postgrey's",
+                "the template has no blank behind the tag: a line break in one can begin a line of postgrey's",
                 f'use template="RSYSLOG_FileFormat", {_RESTART}',
             ),
             (
