@@ -37,6 +37,8 @@ _ZSTD_MODULES: Final = ("compression.zstd", "backports.zstd")
 _CONTROLS: Final = bytes(set(range(1, 32)) - set(b"\t\n\f\r\x1b"))
 _MOST_CONTROLS: Final = 0.05
 """Share of control characters, at most, in a text; random bytes have twice as many."""
+_LINE: Final = 256
+"""Bytes of a long line: of a shorter text the share tells nothing."""
 _NUL_RUNS: Final = re.compile(rb"\0+")
 
 
@@ -75,7 +77,7 @@ def looks_binary(head: bytes) -> bool:
     """
     texts = sum(bool(piece) for piece in _NUL_RUNS.split(head))
     controls = len(head) - len(head.translate(None, delete=_CONTROLS))
-    return texts > 2 or controls > _MOST_CONTROLS * len(head)  # noqa: PLR2004 - the text before and after a hole
+    return texts > 2 or controls > _MOST_CONTROLS * max(len(head), _LINE)  # noqa: PLR2004 - the text before and after a hole
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from isal.isal_zlib import crc32
 
 from postgrey_exporter.sources.blocks import BLOCK_SIZE, LineReader, whole_lines
+from postgrey_exporter.sources.compression import looks_binary
 from sources.file.scene import SECONDS_UNTIL_SETTLED, counted_once
 
 if TYPE_CHECKING:
@@ -258,3 +260,9 @@ def test_a_block_stands_for_the_bytes_up_to_it(content: bytes, size: int) -> Non
         expected = [line for line in content.split(b"\n") if line.strip(b"\0")]
         got = b"".join([*blocks, *rest]).split(b"\n")
         assert len([line for line in got if line]) == len(expected)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_shred_has_overwritten_is_no_log(seed: int) -> None:
+    assert looks_binary(random.Random(seed).randbytes(1024))
+    assert looks_binary(random.Random(seed).randbytes(1024).replace(b"\0", b""))
