@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from postgrey_exporter.exporter.service import Service
     from postgrey_exporter.exporter.view import View
 
-_REST: Final = 20
+_REST: Final = 300
 """A page is made anew at most once in so many times as long as it took to make."""
 _FRESH_SECONDS: Final = 5.0
 """A page of up to this age is shown while the next one is made."""
