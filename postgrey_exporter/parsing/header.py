@@ -8,11 +8,13 @@ at its place tells who wrote a line: all text behind another tag may be a strang
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from postgrey_exporter.parsing.stamp import STAMP, LastMoment, Stamps, nothing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
 
 TRADITIONAL_STAMP_SIZE: Final = 15
@@ -21,6 +23,26 @@ REPEATED_SIZE: Final = 3
 """How much longer rsyslog makes a control character by escaping it, and so how much of a tag it repeats at least."""
 QUEUE_ID: Final = rb"(?:(?:[0-9A-F]{6,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,20}): )?"
 """Postfix's queue id, which need not be there: hexadecimal, or the long form, which has no vowels."""
+
+
+class _Late:
+    """A pattern that is compiled when it is first used: a usual log needs few of them, and they take their time."""
+
+    def __init__(self, pattern: bytes) -> None:
+        self._pattern = pattern
+
+    @cached_property
+    def match(self) -> Callable[..., re.Match[bytes] | None]:
+        return re.compile(self._pattern).match
+
+    @cached_property
+    def fullmatch(self) -> Callable[..., re.Match[bytes] | None]:
+        return re.compile(self._pattern).fullmatch
+
+    @cached_property
+    def search(self) -> Callable[..., re.Match[bytes] | None]:
+        return re.compile(self._pattern).search
+
 
 _BYTE_ORDER_MARK: Final = rb"(?:\xef\xbb\xbf)?"
 _FACILITY: Final = rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])"
@@ -53,14 +75,15 @@ _RFC_5424: Final = rb" [^ \n]+ [^ \n]+ (?:-|(?:\[[^\]\\\n]*(?:\\.[^\]\\\n]*)*\])
 _CLAIMS_DECISION: Final = QUEUE_ID + rb"action="
 # `docker logs -t`, Kubernetes, multilog, s6-log and svlogd put a stamp before what a program writes: a bare message,
 # or a whole line.
-_OUTER: Final = re.compile(_SYSLOG_STAMP + rb"(?: std(?:out|err) F)? +")
-_DOCKER_JSON: Final = re.compile(_BYTE_ORDER_MARK + rb'\{"log": ?"')
-_STAMPED: Final = re.compile(_SYSLOG_STAMP + rb"(?= |$)")
-_BARE: Final = re.compile(_BYTE_ORDER_MARK + rb"(?=" + _CLAIMS_DECISION + rb")")
-_WHOLE: Final = re.compile(rb"(?!" + _PRIORITY + rb" )" + _STAMPED.pattern + rb"|" + _CLAIMS_DECISION + rb"|\{")
-_TAG_OF_OTHERS: Final = re.compile(rb"[^ \[<][^ ]*(?<!:):(?= |$)")
+_BEHIND_OUTER: Final = _Late(rb"(?: std(?:out|err) F)? +")
+_DOCKER_JSON: Final = _Late(_BYTE_ORDER_MARK + rb'\{"log": ?"')
+_STAMPED: Final = _Late(_SYSLOG_STAMP + rb"(?= |$)")
+_BARE: Final = _Late(_BYTE_ORDER_MARK + rb"(?=" + _CLAIMS_DECISION + rb")")
+_BARE_OR_JSON: Final = _Late(_CLAIMS_DECISION + rb"|\{")
+_PRIORITY_FIRST: Final = _Late(_PRIORITY + rb" ")
+_TAG_OF_OTHERS: Final = _Late(rb"[^ \[<][^ ]*(?<!:):(?= |$)")
 # RFC 5424 without a stamp that is read, metalog's way, or as usual.
-_ANY_TAG: Final = re.compile(
+_ANY_TAG: Final = _Late(
     rb"^(?:[0-9]+ )?<[0-9]{1,3}>1 [^ ]+ [^ ]+ ([^ ]+) "
     rb"|(?<=\[)([a-z][A-Za-z0-9_./+-]*)\](?= )"
     rb"|(?:^|(?<=[\s>,|]))([A-Za-z][A-Za-z0-9_./+-]*)(?:\[[^\]\s]*\])?:(?=[\s,|])"
@@ -88,14 +111,12 @@ class HeaderReader:
         """
         name = re.escape(tag.encode())
         self._tag = tag.encode()
-        self._no_other_tag = re.compile(
-            _SYSLOG_STAMP + _NO_TAGS + rb"(?:\[?" + name + rb"(?![A-Za-z0-9_./+@-])|action=)"
-        )
+        self._no_other_tag = _Late(_SYSLOG_STAMP + _NO_TAGS + rb"(?:\[?" + name + rb"(?![A-Za-z0-9_./+@-])|action=)")
         # In JSON no text that is quoted holds a quote.
-        self._in_quotes = re.compile(rb'"' + name + rb'(?:\[[0-9]+\])?:?"')
+        self._in_quotes = _Late(rb'"' + name + rb'(?:\[[0-9]+\])?:?"')
         # journalctl's with-unit has the unit in the tag's place.
         program = name + rb"(?:(?:[@-][^/\s\[\]:]*)?\.service)?"
-        self._ours = re.compile(
+        self._ours = _Late(
             _SYSLOG_STAMP
             + rb"(?:"
             + _TO_TAG
@@ -111,7 +132,7 @@ class HeaderReader:
             + _RFC_5424
             + rb")"
         )
-        self._place = re.compile(_SYSLOG_STAMP + _TO_TAG + rb" *")
+        self._place = _Late(_SYSLOG_STAMP + _TO_TAG + rb" *")
         self._stamps = Stamps(zone)
 
     def read(self, line: bytes, seen_at: float, last: LastMoment = nothing) -> Header | None:
@@ -140,10 +161,11 @@ class HeaderReader:
         # Docker writes a blank as one; a tag that rsyslog has broken can't hold one, see `_is_broken`.
         if _DOCKER_JSON.match(line) and b"\\u0020" not in line:
             return self._from_docker(line, seen_at)
-        outer = _OUTER.match(line)
-        if outer is None or _WHOLE.match(line, outer.end()) is None or _is_repeated(outer):
+        outer = _STAMPED.match(line)
+        behind = None if outer is None else _BEHIND_OUTER.match(line, outer.end())
+        if outer is None or behind is None or not _is_whole(line, behind.end()) or _is_repeated(line, behind.end()):
             return None, line
-        return self._stamps.moment(outer, seen_at), line[outer.end() :]
+        return self._stamps.moment(outer, seen_at), line[behind.end() :]
 
     def place(self, line: bytes) -> int | None:
         """Return where the tag stands, or what is there in its stead; ``None`` without a stamp."""
@@ -193,7 +215,13 @@ def _is_broken(found: re.Match[bytes]) -> bool:
     return b" " not in stamp and stamp[-REPEATED_SIZE:] in host
 
 
-def _is_repeated(outer: re.Match[bytes]) -> bool:
-    """Tell whether the word behind an outer stamp repeats the end of the one before, see `_is_broken`."""
-    line, end = outer.string, outer.end()
-    return line[:end].rstrip(b" ").endswith(line[end : 2 * end].partition(b" ")[0])
+def _is_whole(line: bytes, at: int) -> bool:
+    """Tell whether a bare message or a whole line begins at a place."""
+    if _BARE_OR_JSON.match(line, at):
+        return True
+    return _PRIORITY_FIRST.match(line, at) is None and _STAMPED.match(line, at) is not None
+
+
+def _is_repeated(line: bytes, at: int) -> bool:
+    """Tell whether the word at a place repeats the end of the stamp before it, see `_is_broken`."""
+    return line[:at].rstrip(b" ").endswith(line[at : 2 * at].partition(b" ")[0])
