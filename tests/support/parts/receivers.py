@@ -8,6 +8,7 @@ import http.server
 import json
 import socketserver
 import threading
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ class SmtpSink(_Listener):
                     self._say("250 sink.example.org")
 
             def _body(self) -> bytes:
-                lines = iter(self.rfile.readline, b".\r\n")
+                # A sender that is stopped in the middle ends the body, too.
+                lines = takewhile(b".\r\n".__ne__, self.rfile)
                 return b"".join(line.removeprefix(b".") for line in lines)
 
             def _say(self, answer: str) -> None:
